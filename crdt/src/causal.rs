@@ -1,0 +1,194 @@
+//! Causality: which events have been seen.
+
+use std::collections::BTreeMap;
+
+use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
+use crate::dot::{Dot, DotRange, LogId};
+use crate::lattice::Lattice;
+
+/// For each log, up to which event everything has been seen (Parker et al. 1983).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionVector(BTreeMap<LogId, u64>);
+
+impl VersionVector {
+    /// The last event seen of a log; 0 for none.
+    #[must_use]
+    pub fn get(&self, log: LogId) -> u64 {
+        self.0.get(&log).copied().unwrap_or(0)
+    }
+
+    /// Notes that a log has been seen up to `seq`; tells whether that was news.
+    pub fn raise(&mut self, log: LogId, seq: u64) -> bool {
+        if seq <= self.get(log) {
+            return false;
+        }
+        self.0.insert(log, seq);
+        true
+    }
+
+    /// Whether every event that `other` has seen has been seen here.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.iter().all(|(log, seq)| self.get(log) >= seq)
+    }
+
+    /// The logs of which something has been seen, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (LogId, u64)> {
+        self.0.iter().map(|(log, seq)| (*log, *seq))
+    }
+}
+
+impl Lattice for VersionVector {
+    fn join(&mut self, other: Self) -> bool {
+        other.iter().fold(false, |grew, (log, seq)| self.raise(log, seq) || grew)
+    }
+}
+
+impl Encode for VersionVector {
+    fn encode(&self, out: &mut Encoder<'_>) {
+        self.0.encode(out);
+    }
+}
+
+impl Decode for VersionVector {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let map = BTreeMap::<LogId, u64>::decode(from)?;
+        if map.values().any(|seq| *seq == 0) {
+            return Err(DecodeError::NotCanonical);
+        }
+        Ok(Self(map))
+    }
+}
+
+/// A set of dots, kept as intervals: for each log, start → end (exclusive), apart from each other.
+///
+/// Exact, gaps included; a log without gaps costs one interval.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CausalContext(BTreeMap<LogId, BTreeMap<u64, u64>>);
+
+impl CausalContext {
+    /// Whether a dot is in the set.
+    #[must_use]
+    pub fn contains(&self, dot: Dot) -> bool {
+        self.0.get(&dot.log).is_some_and(|intervals| {
+            intervals.range(..=dot.seq).next_back().is_some_and(|(_, end)| dot.seq < *end)
+        })
+    }
+
+    /// Adds one dot; tells whether it was new.
+    pub fn insert(&mut self, dot: Dot) -> bool {
+        self.insert_range(DotRange { log: dot.log, start: dot.seq, len: 1 })
+    }
+
+    /// Adds consecutive dots; tells whether any was new. O(log n) and the intervals swallowed.
+    pub fn insert_range(&mut self, range: DotRange) -> bool {
+        if range.len == 0 {
+            return false;
+        }
+        let intervals = self.0.entry(range.log).or_default();
+        let (mut start, mut end) = (range.start, range.end());
+        if let Some((before, until)) = intervals.range(..=start).next_back() {
+            if *until >= end {
+                return false;
+            }
+            if *until >= start {
+                start = *before;
+            }
+        }
+        while let Some((next, until)) =
+            intervals.range(start..=end).next().map(|(next, until)| (*next, *until))
+        {
+            end = end.max(until);
+            intervals.remove(&next);
+        }
+        intervals.insert(start, end);
+        true
+    }
+
+    /// The dot a log's next event gets.
+    #[must_use]
+    pub fn next(&self, log: LogId) -> Dot {
+        let last = self.0.get(&log).and_then(|intervals| intervals.values().next_back());
+        Dot { log, seq: last.copied().unwrap_or(1) }
+    }
+
+    /// The intervals, ascending by log and start.
+    pub fn ranges(&self) -> impl Iterator<Item = DotRange> {
+        self.0.iter().flat_map(|(log, intervals)| {
+            intervals.iter().map(|(start, end)| DotRange {
+                log: *log,
+                start: *start,
+                len: end - start,
+            })
+        })
+    }
+
+    /// Whether nothing is in the set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many of `range`'s dots from the first on are in the set, or, if the first is not, are not.
+    #[must_use]
+    pub fn prefix(&self, range: DotRange) -> (bool, u64) {
+        let Some(intervals) = self.0.get(&range.log) else { return (false, range.len) };
+        if let Some((_, end)) = intervals.range(..=range.start).next_back()
+            && *end > range.start
+        {
+            return (true, range.len.min(end - range.start));
+        }
+        let next = intervals.range(range.start..).next().map(|(start, _)| start - range.start);
+        (false, next.unwrap_or(range.len).min(range.len))
+    }
+}
+
+impl Lattice for CausalContext {
+    fn join(&mut self, other: Self) -> bool {
+        other.ranges().fold(false, |grew, range| self.insert_range(range) || grew)
+    }
+}
+
+impl Encode for CausalContext {
+    fn encode(&self, out: &mut Encoder<'_>) {
+        out.varint(self.0.len() as u64);
+        for (log, intervals) in &self.0 {
+            out.log(*log);
+            out.varint(intervals.len() as u64);
+            let mut at = 0;
+            for (start, end) in intervals {
+                out.varint(start - at);
+                out.varint(end - start);
+                at = *end;
+            }
+        }
+    }
+}
+
+impl Decode for CausalContext {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut logs = BTreeMap::new();
+        for _ in 0..from.count()? {
+            let log = from.log()?;
+            if logs.last_key_value().is_some_and(|(last, _)| *last >= log) {
+                return Err(DecodeError::NotCanonical);
+            }
+            let mut intervals = BTreeMap::new();
+            let mut at = 0_u64;
+            for _ in 0..from.count()? {
+                let (gap, len) = (from.varint()?, from.varint()?);
+                if gap == 0 || len == 0 {
+                    return Err(DecodeError::NotCanonical);
+                }
+                let start = at.checked_add(gap).ok_or(DecodeError::Invalid)?;
+                at = start.checked_add(len).ok_or(DecodeError::Invalid)?;
+                intervals.insert(start, at);
+            }
+            if intervals.is_empty() {
+                return Err(DecodeError::NotCanonical);
+            }
+            logs.insert(log, intervals);
+        }
+        Ok(Self(logs))
+    }
+}

@@ -1,0 +1,132 @@
+//! What can happen to a replica: facts from the host, and wishes of its user.
+
+use meshwork_crdt::{Edit, Shape};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeviceId, LinkId, ObjectId, SpaceId, Time, WishId};
+use crate::membership::Role;
+use crate::ticket::Ticket;
+
+/// One input of [`crate::Replica::handle`].
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A link to an authenticated peer is up; `link` has never been used before.
+    PeerConnected {
+        /// The new link.
+        link: LinkId,
+        /// Who is at the other end, proven by the transport's handshake.
+        peer: DeviceId,
+    },
+    /// A link is gone; nothing sent on it later arrives.
+    PeerGone {
+        /// The lost link.
+        link: LinkId,
+    },
+    /// One frame arrived on a link.
+    Received {
+        /// Where it came from.
+        link: LinkId,
+        /// The frame as received.
+        bytes: Vec<u8>,
+    },
+    /// A timer asked for by [`crate::Effects`] has fired.
+    TimerFired(Timer),
+    /// The user wants something; the outcome comes as an event with the same id.
+    Wished {
+        /// Correlates the outcome.
+        wish: WishId,
+        /// What is wanted.
+        what: Wish,
+    },
+}
+
+/// A moment the replica asked to be woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Look after one link: resend, relay what is late, compare digests.
+    Link(LinkId),
+}
+
+/// What a user may want of a replica.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// Create a space of which this device is the first admin.
+    CreateSpace {
+        /// A name for people; travels encrypted.
+        name: String,
+    },
+    /// Make a ticket that lets another device join.
+    Invite {
+        /// Which space.
+        space: SpaceId,
+        /// What the newcomer may do.
+        role: Role,
+        /// After this moment honest members refuse newcomers with this ticket.
+        expires: Time,
+        /// How many devices may join with it.
+        uses: u32,
+        /// Where this device can be reached, as multiaddresses; copied into the ticket.
+        addresses: Vec<String>,
+    },
+    /// Join the space a ticket names. Granted as soon as the wish is durable; admission is announced
+    /// by [`crate::Event::SpaceReady`].
+    Join {
+        /// The ticket.
+        ticket: Box<Ticket>,
+    },
+    /// Change objects of one space. All edits of one wish are sealed into one entry where they fit.
+    Edit {
+        /// Which space.
+        space: SpaceId,
+        /// The changes, applied in order; if one is refused, none is made.
+        edits: Vec<ObjectEdit>,
+    },
+}
+
+/// A change of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectEdit {
+    /// Which object.
+    pub target: Target,
+    /// What to do with it.
+    pub action: Action,
+}
+
+/// How an edit names its object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// An existing object.
+    Id(ObjectId),
+    /// The object shown under this name; created with `shape` when there is none. Devices that create
+    /// the same name and shape concurrently write the same object.
+    Named {
+        /// Its name inside the space, for example `settings` or `notes/todo.md`.
+        name: String,
+        /// Its type. An existing object of another shape refuses the edit.
+        shape: Shape,
+    },
+    /// A new text that starts as the content of a file. Devices that import the same name with the
+    /// same content concurrently write the same object; different contents become two objects.
+    File {
+        /// Its name, a relative path with `/`.
+        name: String,
+        /// The initial content.
+        content: String,
+    },
+}
+
+/// What an edit does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing beyond what naming the target does (creating it).
+    Create,
+    /// A change of content.
+    Change(Edit),
+    /// Another name; concurrent renames: the latest wins.
+    Rename(String),
+    /// Removal. An edit that has not seen the removal brings the object back: nothing written
+    /// concurrently is lost.
+    Delete,
+}

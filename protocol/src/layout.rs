@@ -1,0 +1,124 @@
+//! Where things lie in the store: keys and row formats.
+//!
+//! Keys start with a row letter and the space's pseudonym; numbers are big-endian, so byte order is number
+//! order. `docs/storage-format.md` shows the same as tables.
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Bytes, Head, LogOpening};
+use crate::ids::{EntryHash, LogId, ObjectId, OpId, Pseudonym};
+
+/// Version of the layout, kept in its own row.
+pub(crate) const FORMAT: u32 = 1;
+pub(crate) const ROW_VERSION: u8 = 1;
+pub(crate) const KIND_FORMAT: u8 = 16;
+pub(crate) const KIND_SPACE: u8 = 17;
+pub(crate) const KIND_LOG: u8 = 18;
+pub(crate) const KIND_RUN: u8 = 19;
+pub(crate) const KIND_META: u8 = 20;
+pub(crate) const KIND_PEER: u8 = 21;
+
+/// The row that says which layout this is.
+pub(crate) fn format_key() -> Vec<u8> {
+    b"f".to_vec()
+}
+
+fn key(letter: u8, space: Pseudonym, rest: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(17 + rest.iter().map(|part| part.len()).sum::<usize>());
+    key.push(letter);
+    key.extend_from_slice(&space.0);
+    for part in rest {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+/// The space itself, sealed: secret, keys, own log.
+pub(crate) fn space_key(space: Pseudonym) -> Vec<u8> {
+    key(b's', space, &[])
+}
+
+/// One membership operation.
+pub(crate) fn op_key(space: Pseudonym, op: OpId) -> Vec<u8> {
+    key(b'o', space, &[&op.0])
+}
+
+/// What is known of one log.
+pub(crate) fn log_key(space: Pseudonym, log: LogId) -> Vec<u8> {
+    key(b'l', space, &[&log.0])
+}
+
+/// A run of entries, by its last sequence number.
+pub(crate) fn run_key(space: Pseudonym, log: LogId, last: u64) -> Vec<u8> {
+    key(b'e', space, &[&log.0, &last.to_be_bytes()])
+}
+
+/// What is known of one object, sealed.
+pub(crate) fn meta_key(space: Pseudonym, object: ObjectId) -> Vec<u8> {
+    key(b'd', space, &[&object.0])
+}
+
+/// One row of an object's snapshot, sealed.
+pub(crate) fn snapshot_key(space: Pseudonym, object: ObjectId, row: u32) -> Vec<u8> {
+    key(b'v', space, &[&object.0, &row.to_be_bytes()])
+}
+
+/// The frontier one peer last confirmed to share.
+pub(crate) fn peer_key(space: Pseudonym, device: crate::ids::DeviceId) -> Vec<u8> {
+    key(b'p', space, &[&device.0])
+}
+
+/// The range of all keys that start with `prefix`.
+pub(crate) fn prefix_range(prefix: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
+    let mut end = prefix.clone();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    (prefix, end)
+}
+
+/// The range of rows of one letter in one space.
+pub(crate) fn rows(letter: u8, space: Pseudonym) -> (Vec<u8>, Vec<u8>) {
+    prefix_range(key(letter, space, &[]))
+}
+
+/// The row of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LogRow {
+    pub opening: LogOpening,
+    pub head: Head,
+    /// Up to where the object rows contain this log.
+    pub applied: u64,
+}
+
+/// The row of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunRow {
+    pub before: EntryHash,
+    pub run: Bytes,
+}
+
+/// The row of a space, before sealing.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct SpaceRow {
+    pub space: crate::ids::SpaceId,
+    pub secret: [u8; 32],
+    pub name: String,
+    pub incarnation: u64,
+    pub epochs: Vec<(crate::ids::EpochId, [u8; 32])>,
+    /// The join operation this device waits with, while it waits.
+    pub joining: Option<Bytes>,
+}
+
+impl Drop for SpaceRow {
+    fn drop(&mut self) {
+        use zeroize::Zeroize as _;
+        self.secret.zeroize();
+        for (_, key) in &mut self.epochs {
+            key.zeroize();
+        }
+    }
+}

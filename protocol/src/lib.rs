@@ -1,0 +1,42 @@
+//! The Meshwork replication engine, without any input or output of its own.
+//!
+//! [`Replica::handle`] takes what happened ([`Input`]) and adds what is to be done to [`Effects`]; a [`Host`]
+//! performs it in the one safe order and feeds back what comes of it. Reads go through the [`store::Store`]
+//! port. Invariants: nothing here reads a clock, draws randomness of its own, touches a socket, a file or a
+//! thread, or iterates over an unordered map; hostile bytes are values ([`Rejection`]), never panics.
+//! Not here: how objects merge (`meshwork-crdt`), where bytes lie (`meshwork-storage`), sockets (`meshwork`).
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
+
+mod body;
+mod effect;
+mod entry;
+mod envelope;
+mod identity;
+mod ids;
+mod input;
+mod keyring;
+mod layout;
+pub mod limits;
+mod membership;
+mod rejection;
+mod replica;
+mod session;
+mod space;
+pub mod store;
+mod ticket;
+mod turn;
+mod view;
+mod wire;
+
+pub use effect::{Effects, Event, Host, JoinRefusal, Outcome, Refusal};
+pub use identity::{IDENTITY_BYTES, Identity};
+pub use ids::{
+    DeviceId, EntryHash, EpochId, LinkId, LogId, NotAnId, ObjectId, OpId, Pseudonym, SpaceId, Time,
+    WishId,
+};
+pub use input::{Action, Input, ObjectEdit, Target, Timer, Wish};
+pub use membership::Role;
+pub use rejection::Rejection;
+pub use replica::Replica;
+pub use ticket::{Ticket, TicketError};
+pub use view::{Counters, LinkView, LogView, MemberView, ObjectView, SpaceView};

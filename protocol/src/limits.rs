@@ -1,0 +1,69 @@
+//! Every bound on what a peer or a user can make a replica hold, send or do.
+
+/// Longest frame on a link, in bytes.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Longest ciphertext of one entry, in bytes.
+pub const ENTRY_BYTES_MAX: usize = 27 * 1024;
+/// Longest run of entries that is stored, sent and verified as one, in bytes.
+pub const RUN_BYTES_MAX: usize = 28 * 1024;
+/// Most entries in one run.
+pub const RUN_ENTRIES_MAX: usize = 1024;
+/// Plaintext at which an edit is continued in another entry, in bytes.
+pub const BODY_BYTES_TARGET: usize = 4 * 1024;
+/// Most causal dependencies named by one entry.
+pub const DEPS_PER_ENTRY_MAX: usize = 512;
+/// Most changes in one entry.
+pub const PARTS_PER_ENTRY_MAX: usize = 1024;
+/// Most logs in one space.
+pub const LOGS_PER_SPACE_MAX: usize = 256;
+/// Logs mentioned by one entry after which the next edit starts another.
+pub const LOGS_PER_ENTRY_TARGET: usize = 64;
+/// Longest text that one edit may write, in bytes.
+pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Most edits in one wish.
+pub const EDITS_PER_WISH_MAX: usize = 4096;
+/// Most heads in one frame.
+pub const HEADS_PER_FRAME_MAX: usize = 1024;
+/// Most objects in one space, deleted ones included.
+pub const OBJECTS_PER_SPACE_MAX: usize = 100_000;
+/// Longest object or space name, in bytes.
+pub const NAME_BYTES_MAX: usize = 1024;
+/// Most spaces on one device.
+pub const SPACES_MAX: usize = 256;
+/// Most claims a peer may send in one frame.
+pub const CLAIMS_MAX: usize = 512;
+/// Claims are padded with random ones to a multiple of this, so that their number says little.
+pub const CLAIMS_PADDED_TO: usize = 8;
+/// Most membership operations in one space.
+pub const OPS_PER_SPACE_MAX: usize = 16 * 1024;
+/// Longest membership operation, in bytes.
+pub const OP_BYTES_MAX: usize = 8 * 1024;
+/// Most operations an operation may name as its predecessors.
+pub const OP_DEPS_MAX: usize = 64;
+/// Most epoch key wraps in one operation.
+pub const WRAPS_PER_OP_MAX: usize = 64;
+/// Most links at one time.
+pub const LINKS_MAX: usize = 256;
+/// Entry bytes a peer may have on their way to us before we grant more.
+pub const CREDIT_BYTES: u64 = 4 * 1024 * 1024;
+/// Penalty at which a link is closed.
+pub const PENALTY_MAX: u32 = 100;
+/// Longest ticket, in characters.
+pub const TICKET_CHARS_MAX: usize = 4096;
+/// Most addresses in a ticket.
+pub const TICKET_ADDRESSES_MAX: usize = 16;
+/// Unacknowledged entries are sent again after this long, in milliseconds.
+pub const RESEND_AFTER_MS: u64 = 2_000;
+/// Entries of others are relayed to a peer that gets them elsewhere only after this long, in
+/// milliseconds.
+pub const RELAY_AFTER_MS: u64 = 150;
+/// Idle links compare frontier digests about this often, in milliseconds.
+pub const REPAIR_EVERY_MS: u64 = 10_000;
+/// Applied entries after which changed objects are written to the store.
+pub const CHECKPOINT_ENTRIES: u64 = 1_024;
+/// Bytes of unwritten object state after which it is written to the store.
+pub const CHECKPOINT_BYTES: usize = 4 * 1024 * 1024;
+/// Objects without unwritten changes that stay in memory, per space.
+pub const OBJECTS_CACHED_MAX: usize = 256;
+/// Longest plaintext row of an object snapshot, in bytes.
+pub const SNAPSHOT_ROW_BYTES: usize = 24 * 1024;

@@ -1,0 +1,181 @@
+//! Reads. They see everything handled so far.
+
+use meshwork_crdt::Object;
+
+use super::{Replica, turn};
+use crate::effect::Effects;
+use crate::ids::{ObjectId, SpaceId, Time};
+use crate::membership::Role;
+use crate::session::Session;
+use crate::space::Space;
+use crate::store::StoreError;
+use crate::turn::Turn;
+use crate::view::{Counters, LinkView, LogView, MemberView, ObjectView, SpaceView};
+
+impl Replica {
+    /// Every space of this device.
+    #[must_use]
+    pub fn spaces(&self) -> Vec<SpaceView> {
+        self.spaces.values().map(|space| self.space_view(space)).collect()
+    }
+
+    /// One space.
+    #[must_use]
+    pub fn space(&self, id: SpaceId) -> Option<SpaceView> {
+        self.spaces.get(&id).map(|space| self.space_view(space))
+    }
+
+    fn space_view(&self, space: &Space) -> SpaceView {
+        let logs = space.logs.iter().map(|(log, known)| LogView {
+            log: *log,
+            device: known.opening.device,
+            seq: known.head.seq,
+            applied: known.applied,
+        });
+        let logs: Vec<LogView> = logs.collect();
+        SpaceView {
+            id: space.id,
+            name: space.name(),
+            ready: space.ready(),
+            role: space.membership.roster().role(self.device()),
+            own_log: space.ready().then_some(space.own_log),
+            entries: logs.iter().map(|log| log.seq).sum(),
+            waiting: logs.iter().map(|log| log.seq - log.applied).sum(),
+            objects: space.objects.live(),
+            logs,
+        }
+    }
+
+    /// The live objects of a space, by shown name.
+    #[must_use]
+    pub fn objects(&self, id: SpaceId) -> Option<Vec<ObjectView>> {
+        let space = self.spaces.get(&id)?;
+        let ids = space.objects.live_ids();
+        let mut views: Vec<_> = ids.into_iter().filter_map(|id| space.objects.view(id)).collect();
+        views.sort_by(|a, b| a.name.cmp(&b.name));
+        Some(views)
+    }
+
+    /// The live object shown under a name.
+    #[must_use]
+    pub fn find(&self, id: SpaceId, name: &str) -> Option<ObjectView> {
+        let space = self.spaces.get(&id)?;
+        space.objects.find(name).and_then(|object| space.objects.view(object))
+    }
+
+    /// One object, live or deleted.
+    #[must_use]
+    pub fn object(&self, id: SpaceId, object: ObjectId) -> Option<ObjectView> {
+        self.spaces.get(&id)?.objects.view(object)
+    }
+
+    /// Looks at the content of an object; `None` if there is none.
+    ///
+    /// # Errors
+    /// What the store reports while the object is loaded; the caller must stop.
+    pub fn read<R>(
+        &mut self,
+        id: SpaceId,
+        object: ObjectId,
+        look: impl FnOnce(&Object) -> R,
+    ) -> Result<Option<R>, StoreError> {
+        self.reading(|spaces, turn| {
+            let space = spaces.get_mut(&id)?;
+            let pseudonym = space.pseudonym;
+            space.objects.load(pseudonym, object, turn).map(|object| look(object))
+        })
+    }
+
+    /// A canonical digest of everything visible in a space: equal entries give equal digests.
+    ///
+    /// # Errors
+    /// What the store reports while objects are loaded; the caller must stop.
+    pub fn digest(&mut self, id: SpaceId) -> Result<Option<[u8; 32]>, StoreError> {
+        self.reading(|spaces, turn| spaces.get_mut(&id).map(|space| space.digest(turn)))
+    }
+
+    fn reading<R>(
+        &mut self,
+        read: impl FnOnce(
+            &mut std::collections::BTreeMap<SpaceId, Space>,
+            &mut Turn<'_>,
+        ) -> Option<R>,
+    ) -> Result<Option<R>, StoreError> {
+        let mut effects = Effects::default();
+        let mut turn = turn!(self, Time::default(), &mut NoRandomness, &mut effects);
+        let result = read(&mut self.spaces, &mut turn);
+        match effects.halt {
+            Some(error) => Err(error),
+            None => Ok(result),
+        }
+    }
+
+    /// The member devices of a space.
+    #[must_use]
+    pub fn members(&self, id: SpaceId) -> Option<Vec<MemberView>> {
+        let space = self.spaces.get(&id)?;
+        let own = space.head(space.own_log).seq;
+        let members = space.membership.roster().members.iter().map(|(device, member)| {
+            let this_device = *device == self.device();
+            let sessions = self.sessions.iter().filter(|(_, session)| {
+                session.peer == *device && session.shared.contains_key(&id)
+            });
+            let acked = |session: &Session| {
+                let shared = session.shared.get(&id)?;
+                shared.progress.get(&space.own_log).map(|progress| progress.acked)
+            };
+            let confirmed =
+                sessions.clone().filter_map(|(_, session)| acked(session)).max().unwrap_or(0);
+            let acked = if this_device { own } else { confirmed };
+            MemberView {
+                device: *device,
+                name: space.device_name(*device),
+                role: member.role,
+                this_device,
+                links: sessions.map(|(link, _)| link.0).collect(),
+                acked,
+                behind: if member.role >= Role::Relay { own.saturating_sub(acked) } else { 0 },
+            }
+        });
+        Some(members.collect())
+    }
+
+    /// The live links.
+    #[must_use]
+    pub fn links(&self) -> Vec<LinkView> {
+        let view = |(link, session): (&crate::ids::LinkId, &Session)| LinkView {
+            link: *link,
+            peer: session.peer,
+            spaces: session.shared.keys().copied().collect(),
+            penalty: session.penalty,
+        };
+        self.sessions.iter().map(view).collect()
+    }
+
+    /// What has been done since the replica was opened.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// Reading draws no randomness; what asks for some during a read is a defect.
+struct NoRandomness;
+
+impl rand_core::TryRng for NoRandomness {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        unreachable!("reading draws no randomness")
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        unreachable!("reading draws no randomness")
+    }
+
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
+        unreachable!("reading draws no randomness")
+    }
+}
+
+impl rand_core::TryCryptoRng for NoRandomness {}

@@ -1,0 +1,211 @@
+//! What the user wants: each wish ends in one granted or refused event.
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::{Replica, spread, turn};
+use crate::effect::{Effects, Event, Outcome, Refusal};
+use crate::entry::{Bytes, Signature};
+use crate::ids::{LinkId, SpaceId, Time, WishId};
+use crate::input::{ObjectEdit, Wish};
+use crate::keyring::{EpochBirth, EpochKey};
+use crate::limits;
+use crate::membership::{DeviceCard, Op, OpBody, Role, join_proof};
+use crate::space::Space;
+use crate::ticket::Ticket;
+
+impl Replica {
+    pub(super) fn on_wish(
+        &mut self,
+        wish: WishId,
+        what: Wish,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) {
+        let result = match what {
+            Wish::CreateSpace { name } => self.create_space(&name, now, rng, effects),
+            Wish::Invite { space, role, expires, uses, addresses } => {
+                let terms = Terms { role, expires, uses, addresses };
+                self.invite(space, terms, now, rng, effects)
+            }
+            Wish::Join { ticket } => self.join(&ticket, now, rng, effects),
+            Wish::Edit { space, edits } => self.edit(space, &edits, now, rng, effects),
+        };
+        effects.events.push(match result {
+            Ok(outcome) => Event::Granted { wish, outcome },
+            Err(refusal) => Event::Refused { wish, refusal },
+        });
+    }
+
+    fn card(&self) -> DeviceCard {
+        DeviceCard { device: self.device(), kem: self.identity.kem_public() }
+    }
+
+    fn room_for_a_space(&self) -> Result<(), Refusal> {
+        if self.spaces.len() < limits::SPACES_MAX {
+            return Ok(());
+        }
+        Err(Refusal::Limit { what: "spaces on one device", max: limits::SPACES_MAX as u64 })
+    }
+
+    fn create_space(
+        &mut self,
+        name: &str,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
+            return Err(Refusal::BadName);
+        }
+        self.room_for_a_space()?;
+        let mut salt = [0; 16];
+        rng.fill_bytes(&mut salt);
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.fill_bytes(secret.as_mut_slice());
+        let create = OpBody::Create { founder: self.card(), salt };
+        let create = Op::sign(None, Vec::new(), create, &self.identity);
+        let id = SpaceId(create.id.0);
+        let mut space = Space::new(id, *secret, name.to_owned(), self.device(), rng.next_u64());
+        let mut turn = turn!(self, now, rng, effects);
+        spread::add_own_operation(&mut space, create, &mut turn);
+        let key = EpochKey::generate(turn.rng);
+        let birth = EpochBirth { log: space.own_log, seq: 1 };
+        let epoch = key.id(id, birth);
+        let kem = turn.identity.kem_public();
+        let wrap = key.wrap(id, epoch, &kem, turn.rng).expect("an own public key is valid");
+        let body = OpBody::Epoch {
+            epoch,
+            log: birth.log,
+            seq: birth.seq,
+            wraps: vec![(space.own.device, Bytes(wrap))],
+        };
+        let op = Op::sign(Some(id), space.membership.heads(), body, turn.identity);
+        spread::add_own_operation(&mut space, op, &mut turn);
+        space.keyring.insert(epoch, key);
+        space.write_row(&mut turn);
+        space.introduce(Some(name), &mut turn);
+        self.spaces.insert(id, space);
+        self.claim_everywhere(now, rng, effects);
+        Ok(Outcome::Created(id))
+    }
+
+    fn invite(
+        &mut self,
+        id: SpaceId,
+        terms: Terms,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        let device = self.device();
+        let space = self.spaces.get_mut(&id).ok_or(Refusal::UnknownSpace)?;
+        if !space.ready() {
+            return Err(Refusal::NotReady);
+        }
+        if !space.membership.roster().may(device, Role::Admin) {
+            return Err(Refusal::NotAllowed { needs: Role::Admin });
+        }
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(seed.as_mut_slice());
+        let key = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key().to_bytes();
+        let Terms { role, expires, uses, mut addresses } = terms;
+        let body = OpBody::Invite { key, role, expires, uses };
+        let op = Op::sign(Some(id), space.membership.heads(), body, &self.identity);
+        let invite = op.id;
+        addresses.truncate(limits::TICKET_ADDRESSES_MAX);
+        let ticket = Ticket {
+            space: id,
+            name: space.name(),
+            inviter: device,
+            role,
+            expires,
+            addresses,
+            secret: *space.secret,
+            invite,
+            invite_seed: *seed,
+        };
+        let bytes = Bytes(op.bytes.clone());
+        let mut turn = turn!(self, now, rng, effects);
+        spread::add_own_operation(space, op, &mut turn);
+        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        for link in links {
+            if self.member_on(link, id).is_some() {
+                self.send_operations(link, id, vec![bytes.clone()], effects);
+            }
+        }
+        Ok(Outcome::Invited(Box::new(ticket)))
+    }
+
+    fn join(
+        &mut self,
+        ticket: &Ticket,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        let id = ticket.space;
+        if self.spaces.get(&id).is_some_and(|space| space.joining.is_none()) {
+            return Err(Refusal::AlreadyMember);
+        }
+        if ticket.expires < now {
+            return Err(Refusal::TicketExpired);
+        }
+        self.room_for_a_space()?;
+        let card = self.card();
+        let key = ed25519_dalek::SigningKey::from_bytes(&ticket.invite_seed);
+        let proof = {
+            use ed25519_dalek::Signer as _;
+            Signature::new(key.sign(&join_proof(id, ticket.invite, &card)).to_bytes())
+        };
+        let body = OpBody::Join { invite: ticket.invite, card, proof };
+        let join = Op::sign(Some(id), vec![ticket.invite], body, &self.identity);
+        let device = self.device();
+        let space = self.spaces.entry(id).or_insert_with(|| {
+            Space::new(id, ticket.secret, ticket.name.clone(), device, rng.next_u64())
+        });
+        space.joining = Some(join);
+        let mut turn = turn!(self, now, rng, effects);
+        space.write_row(&mut turn);
+        for session in self.sessions.values_mut() {
+            session.shared.remove(&id);
+        }
+        self.claim_everywhere(now, rng, effects);
+        Ok(Outcome::Joining(id))
+    }
+
+    fn edit(
+        &mut self,
+        id: SpaceId,
+        edits: &[ObjectEdit],
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        let space = self.spaces.get_mut(&id).ok_or(Refusal::UnknownSpace)?;
+        let mut turn = turn!(self, now, rng, effects);
+        let written = space.write(edits, &mut turn)?;
+        Self::announce(space, &written.visible, true, effects);
+        let log = space.own_log;
+        self.mark_dirty(id);
+        Ok(Outcome::Edited { log, seq: written.seq, objects: written.objects })
+    }
+
+    /// Tells every peer about a space that is new here.
+    fn claim_everywhere(&mut self, now: Time, rng: &mut dyn CryptoRng, effects: &mut Effects) {
+        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        for link in links {
+            self.send_claims(link, rng, effects);
+            self.match_claims(link, now, rng, effects);
+        }
+    }
+}
+
+/// What an invite allows.
+struct Terms {
+    role: Role,
+    expires: Time,
+    uses: u32,
+    addresses: Vec<String>,
+}

@@ -1,0 +1,528 @@
+//! One shared space on this device: its members, keys, logs and objects.
+//!
+//! Verified runs and own edits in → rows to persist and visible changes out. An entry is stored as soon as
+//! it is verified and applied as soon as everything it builds on has been applied and its key is here; what
+//! waits, waits in the store, so a peer cannot make it grow in memory. Deliberately not here: links.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meshwork_crdt::{HybridTime, Value};
+use zeroize::Zeroizing;
+
+use crate::body::Body;
+use crate::entry::{Bytes, Head, LogOpening, Opened, Opening, SealedRun, VerifiedRun};
+use crate::ids::{DeviceId, EntryHash, EpochId, LogId, ObjectId, Pseudonym, SpaceId};
+use crate::keyring::{EpochKey, Keyring, first16};
+use crate::layout::{self, LogRow, RunRow, SpaceRow};
+use crate::limits;
+use crate::membership::{Membership, Op, Role};
+use crate::rejection::Rejection;
+use crate::turn::{Turn, damaged};
+
+mod apply;
+pub(crate) mod objects;
+mod write;
+
+use objects::Objects;
+
+/// How far ahead of this device's clock an entry's time may pull its own, in milliseconds. Times beyond
+/// are used as they are where values are ordered, so that all devices agree.
+const CLOCK_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// One log of a space, as far as held here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Log {
+    pub opening: LogOpening,
+    pub head: Head,
+    pub applied: u64,
+    /// Up to where the stored object states contain this log.
+    checkpointed: u64,
+}
+
+/// Something that became visible by applying entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Visible {
+    pub object: ObjectId,
+    pub author: DeviceId,
+}
+
+pub(crate) struct Space {
+    pub id: SpaceId,
+    pub pseudonym: Pseudonym,
+    pub secret: Zeroizing<[u8; 32]>,
+    pub membership: Membership,
+    pub logs: BTreeMap<LogId, Log>,
+    pub own: LogOpening,
+    pub own_log: LogId,
+    /// The join operation this device waits with, while it waits.
+    pub joining: Option<Op>,
+    pub keyring: Keyring,
+    pub objects: Objects,
+    /// What members call the space and themselves.
+    pub about: BTreeMap<String, Value>,
+    /// What the ticket or the creator called it.
+    hint: String,
+    time: HybridTime,
+    /// How much of other logs this device's own entries have named as dependencies since it started.
+    said: BTreeMap<LogId, u64>,
+    /// Logs with entries that are stored but not applied.
+    blocked: BTreeSet<LogId>,
+    frontier: Option<[u8; 32]>,
+    applied_since_checkpoint: u64,
+    bytes_since_checkpoint: usize,
+}
+
+impl Space {
+    pub(crate) fn new(
+        id: SpaceId,
+        secret: [u8; 32],
+        hint: String,
+        device: DeviceId,
+        incarnation: u64,
+    ) -> Self {
+        let pseudonym =
+            Pseudonym(first16(&blake3::derive_key("meshwork space pseudonym 1", &secret)));
+        let own = LogOpening { device, incarnation };
+        Self {
+            id,
+            pseudonym,
+            secret: Zeroizing::new(secret),
+            membership: Membership::default(),
+            logs: BTreeMap::new(),
+            own,
+            own_log: own.log(pseudonym),
+            joining: None,
+            keyring: Keyring::default(),
+            objects: Objects::default(),
+            about: BTreeMap::new(),
+            hint,
+            time: HybridTime::default(),
+            said: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            frontier: None,
+            applied_since_checkpoint: 0,
+            bytes_since_checkpoint: 0,
+        }
+    }
+
+    /// Opens a space from the store: what the last checkpoint wrote, then every entry after it.
+    pub(crate) fn open(pseudonym: Pseudonym, turn: &mut Turn<'_>) -> Option<Self> {
+        let key = layout::space_key(pseudonym);
+        let row: SpaceRow = turn.sealed_row(&key, layout::KIND_SPACE)?;
+        let device = turn.identity.device();
+        let mut space = Self::new(row.space, row.secret, row.name.clone(), device, row.incarnation);
+        for (epoch, key) in &row.epochs {
+            space.keyring.insert(*epoch, EpochKey::from_bytes(*key));
+        }
+        space.read_operations(row.joining.as_ref(), turn);
+        space.read_logs(turn);
+        space.objects.open(pseudonym, turn);
+        space.refresh_about(turn);
+        space.apply_ready(turn);
+        Some(space)
+    }
+
+    fn read_operations(&mut self, joining: Option<&Bytes>, turn: &mut Turn<'_>) {
+        let (from, to) = layout::rows(b'o', self.pseudonym);
+        let mut ops = Vec::new();
+        for (key, bytes) in turn.scan(&from, &to, limits::OPS_PER_SPACE_MAX) {
+            match Op::verify(self.id, &bytes) {
+                Ok(op) => ops.push(op),
+                Err(_) => turn.halt(damaged(&key)),
+            }
+        }
+        self.membership.insert(self.id, ops);
+        self.joining = joining.and_then(|bytes| Op::verify(self.id, &bytes.0).ok());
+    }
+
+    fn read_logs(&mut self, turn: &mut Turn<'_>) {
+        let (from, to) = layout::rows(b'l', self.pseudonym);
+        for (key, _) in turn.scan(&from, &to, limits::LOGS_PER_SPACE_MAX) {
+            let Some(row) = turn.row::<LogRow>(&key, layout::KIND_LOG) else { return };
+            let id = row.opening.log(self.pseudonym);
+            let LogRow { opening, head, applied } = row;
+            self.logs.insert(id, Log { opening, head, applied, checkpointed: applied });
+            if row.applied < row.head.seq {
+                self.blocked.insert(id);
+            }
+        }
+    }
+
+    /// Writes the space's own row: secret, keys, own log.
+    pub(crate) fn write_row(&self, turn: &mut Turn<'_>) {
+        let row = SpaceRow {
+            space: self.id,
+            secret: *self.secret,
+            name: self.hint.clone(),
+            incarnation: self.own.incarnation,
+            epochs: self.keyring.iter().map(|(id, key)| (id, key.to_bytes())).collect(),
+            joining: self.joining.as_ref().map(|op| Bytes(op.bytes.clone())),
+        };
+        turn.put_sealed_row(layout::space_key(self.pseudonym), layout::KIND_SPACE, &row);
+        turn.effects.batch.require_durable();
+    }
+
+    /// The name to show.
+    pub(crate) fn name(&self) -> String {
+        match self.about.get("name") {
+            Some(Value::Text(name)) => name.clone(),
+            _ => self.hint.clone(),
+        }
+    }
+
+    /// What a member device calls itself.
+    pub(crate) fn device_name(&self, device: DeviceId) -> String {
+        match self.about.get(&device_key(device)) {
+            Some(Value::Text(name)) => name.clone(),
+            _ => String::new(),
+        }
+    }
+
+    pub(crate) fn head(&self, log: LogId) -> Head {
+        self.logs.get(&log).map_or(Head::NONE, |log| log.head)
+    }
+
+    /// The epoch this device writes under: the newest whose key is here.
+    pub(crate) fn writing_epoch(&self) -> Option<EpochId> {
+        let order = &self.membership.roster().epoch_order;
+        order.iter().rev().find(|epoch| self.keyring.get(**epoch).is_some()).copied()
+    }
+
+    pub(crate) fn ready(&self) -> bool {
+        self.membership.roster().role(self.own.device).is_some()
+            && self.writing_epoch().is_some()
+    }
+
+    /// A hash of all heads; equal on two devices exactly when they hold the same entries.
+    pub(crate) fn frontier(&mut self) -> [u8; 32] {
+        let logs = &self.logs;
+        *self.frontier.get_or_insert_with(|| {
+            let mut hasher = blake3::Hasher::new_derive_key("meshwork frontier 1");
+            for (id, log) in logs {
+                hasher.update(&id.0);
+                hasher.update(&log.head.seq.to_le_bytes());
+                hasher.update(&log.head.hash.0);
+            }
+            *hasher.finalize().as_bytes()
+        })
+    }
+
+    /// Takes a run from a peer: proves it, stores it, applies what can be applied. Tells how many entries
+    /// were new and which objects look different.
+    pub(crate) fn ingest(
+        &mut self,
+        run: SealedRun,
+        turn: &mut Turn<'_>,
+    ) -> Result<(u64, Vec<Visible>), Rejection> {
+        let head = self.head(run.log);
+        let last = run.last();
+        if last <= head.seq {
+            turn.counters.entries_duplicate += last - run.first + 1;
+            return Ok((0, Vec::new()));
+        }
+        if run.first > head.seq + 1 {
+            return Ok((0, Vec::new()));
+        }
+        let writer = self.writer_of(&run)?;
+        let before = self.before(&run, head, turn)?;
+        let run = run.verify(self.pseudonym, before, writer.device)?;
+        turn.counters.signatures_verified += 1;
+        if run.hash_at(head.seq) != Some(head.hash) {
+            return Err(Rejection::Forked);
+        }
+        self.store(&run, writer, turn);
+        let new = last - head.seq;
+        turn.counters.entries_received += new;
+        turn.counters.entries_duplicate += (head.seq + 1) - run.first();
+        let visible = self.apply_run(&run, turn);
+        Ok((new, visible))
+    }
+
+    /// Whose log the run belongs to, if that device may write.
+    fn writer_of(&self, run: &SealedRun) -> Result<LogOpening, Rejection> {
+        let known = self.logs.get(&run.log).map(|log| log.opening);
+        let opening = known.or(run.opening).ok_or(Rejection::BadRun)?;
+        if opening.log(self.pseudonym) != run.log {
+            return Err(Rejection::BadRun);
+        }
+        if !self.membership.roster().may(opening.device, Role::Write) {
+            return Err(Rejection::NotWriter);
+        }
+        if known.is_none() && self.logs.len() >= limits::LOGS_PER_SPACE_MAX {
+            return Err(Rejection::OverLimit);
+        }
+        Ok(opening)
+    }
+
+    /// The entry right before the run, which reaches back into what is here when they overlap.
+    fn before(&self, run: &SealedRun, head: Head, turn: &mut Turn<'_>) -> Result<Head, Rejection> {
+        let seq = run.first - 1;
+        if seq == head.seq {
+            return Ok(head);
+        }
+        if seq == 0 {
+            return Ok(Head::NONE);
+        }
+        let stored = self.stored_run(run.log, seq, turn).ok_or(Rejection::BadRun)?;
+        let hash = stored.hash_at(seq).ok_or(Rejection::BadRun)?;
+        Ok(Head { seq, hash })
+    }
+
+    /// The stored run that holds entry `seq` of a log.
+    fn stored_run(&self, log: LogId, seq: u64, turn: &mut Turn<'_>) -> Option<VerifiedRun> {
+        let (key, row) = self.run_rows(log, seq, 1, turn).pop()?;
+        let run = VerifiedRun::from_stored(self.pseudonym, row.before, &row.run.0);
+        if run.is_none() {
+            turn.halt(damaged(&key));
+        }
+        run
+    }
+
+    /// The rows of the runs of a log from the one that holds `seq` on.
+    fn run_rows(
+        &self,
+        log: LogId,
+        seq: u64,
+        most: usize,
+        turn: &mut Turn<'_>,
+    ) -> Vec<(Vec<u8>, RunRow)> {
+        let from = layout::run_key(self.pseudonym, log, seq);
+        let (_, to) = layout::prefix_range(from.get(..33).unwrap_or_default().to_vec());
+        let mut rows = Vec::new();
+        for (key, bytes) in turn.scan(&from, &to, most) {
+            match crate::envelope::open(layout::ROW_VERSION, layout::KIND_RUN, &bytes) {
+                Some(row) => rows.push((key, row)),
+                None => {
+                    turn.halt(damaged(&key));
+                    break;
+                }
+            }
+        }
+        rows
+    }
+
+    /// The longest runs to send from entry `seq` of a log on, up to about `bytes_max` bytes.
+    pub(crate) fn runs_from(
+        &self,
+        log: LogId,
+        seq: u64,
+        bytes_max: usize,
+        turn: &mut Turn<'_>,
+    ) -> Vec<SealedRun> {
+        let mut runs: Vec<SealedRun> = Vec::new();
+        let (mut next, mut bytes) = (seq, 0);
+        while bytes < bytes_max {
+            let rows = self.run_rows(log, next, 64, turn);
+            if rows.is_empty() {
+                break;
+            }
+            for (key, row) in rows {
+                bytes += row.run.0.len();
+                let run = SealedRun::decode(&row.run.0).ok().and_then(|run| run.starting_at(next));
+                let Some(run) = run else {
+                    turn.halt(damaged(&key));
+                    return Vec::new();
+                };
+                next = run.last() + 1;
+                let left = match runs.last_mut() {
+                    Some(last) => last.extend(run).err(),
+                    None => Some(Box::new(run)),
+                };
+                runs.extend(left.map(|run| *run));
+                if bytes >= bytes_max {
+                    break;
+                }
+            }
+        }
+        runs
+    }
+
+    /// Puts a run after the log's head.
+    fn store(&mut self, run: &VerifiedRun, opening: LogOpening, turn: &mut Turn<'_>) {
+        let id = run.log();
+        let unwritten = Log { opening, head: Head::NONE, applied: 0, checkpointed: 0 };
+        let log = self.logs.entry(id).or_insert(unwritten);
+        log.head = run.head();
+        self.frontier = None;
+        let row = RunRow { before: run.before(), run: Bytes(run.to_bytes()) };
+        let key = layout::run_key(self.pseudonym, id, log.head.seq);
+        turn.put_row(key, layout::KIND_RUN, &row);
+        self.write_log(id, turn);
+        turn.effects.batch.require_durable();
+    }
+
+    fn write_log(&self, id: LogId, turn: &mut Turn<'_>) {
+        let Some(log) = self.logs.get(&id) else { return };
+        let row = LogRow { opening: log.opening, head: log.head, applied: log.checkpointed };
+        turn.put_row(layout::log_key(self.pseudonym, id), layout::KIND_LOG, &row);
+    }
+
+    /// Applies a run that was just stored, then whatever it unblocked.
+    fn apply_run(&mut self, run: &VerifiedRun, turn: &mut Turn<'_>) -> Vec<Visible> {
+        let id = run.log();
+        let mut visible = BTreeSet::new();
+        let progressed = self.apply_entries(run, turn, &mut visible);
+        if self.logs.get(&id).is_some_and(|log| log.applied < log.head.seq) {
+            self.blocked.insert(id);
+        }
+        if progressed {
+            visible.extend(self.apply_ready(turn));
+        }
+        self.checkpoint_if_due(turn);
+        visible.into_iter().collect()
+    }
+
+    /// Applies the entries of a run that come next in their log, as far as possible.
+    fn apply_entries(
+        &mut self,
+        run: &VerifiedRun,
+        turn: &mut Turn<'_>,
+        visible: &mut BTreeSet<Visible>,
+    ) -> bool {
+        let Some(mut log) = self.logs.get(&run.log()).copied() else { return false };
+        let start = log.applied;
+        while log.applied < run.head().seq && log.applied + 1 >= run.first() {
+            let seq = log.applied + 1;
+            match run.open(self.pseudonym, seq, &mut self.keyring) {
+                Opening::NoKey => break,
+                Opening::Unreadable => {}
+                Opening::Opened(opened) => {
+                    if !self.builds_on_applied(&opened) {
+                        break;
+                    }
+                    self.apply(&opened, log.opening.device, turn, visible);
+                }
+            }
+            log.applied = seq;
+            self.applied_since_checkpoint += 1;
+            if let Some(known) = self.logs.get_mut(&run.log()) {
+                known.applied = seq;
+            }
+        }
+        log.applied > start
+    }
+
+    /// Whether everything an entry names as its causal past has been applied here. A dependency on a log
+    /// that no table names, or on the future of its own log, is void: all readers agree on that.
+    fn builds_on_applied(&self, opened: &Opened) -> bool {
+        opened.body.deps.iter().all(|(index, seq)| {
+            let log = usize::try_from(*index)
+                .ok()
+                .and_then(|index| index.checked_sub(1))
+                .and_then(|index| opened.body.logs.get(index));
+            log.is_none_or(|log| {
+                *log == opened.log
+                    || self.logs.get(log).is_some_and(|known| known.applied >= *seq)
+            })
+        })
+    }
+
+    /// Applies stored entries of blocked logs until nothing moves.
+    pub(crate) fn apply_ready(&mut self, turn: &mut Turn<'_>) -> Vec<Visible> {
+        let mut visible = BTreeSet::new();
+        loop {
+            let mut progressed = false;
+            for id in self.blocked.clone() {
+                while let Some(log) = self.logs.get(&id).copied() {
+                    if log.applied >= log.head.seq {
+                        self.blocked.remove(&id);
+                        break;
+                    }
+                    let Some(run) = self.stored_run(id, log.applied + 1, turn) else { break };
+                    if !self.apply_entries(&run, turn, &mut visible) {
+                        break;
+                    }
+                    progressed = true;
+                    self.checkpoint_if_due(turn);
+                }
+            }
+            if !progressed || turn.effects.halt.is_some() {
+                break;
+            }
+        }
+        visible.into_iter().collect()
+    }
+
+    fn checkpoint_if_due(&mut self, turn: &mut Turn<'_>) {
+        if self.applied_since_checkpoint >= limits::CHECKPOINT_ENTRIES
+            || self.bytes_since_checkpoint >= limits::CHECKPOINT_BYTES
+        {
+            self.checkpoint(turn);
+        }
+    }
+
+    /// Writes object states and how much of each log they contain, in one batch.
+    fn checkpoint(&mut self, turn: &mut Turn<'_>) {
+        self.applied_since_checkpoint = 0;
+        self.bytes_since_checkpoint = 0;
+        turn.counters.checkpoints += 1;
+        self.objects.checkpoint(self.pseudonym, turn);
+        for (id, log) in &mut self.logs {
+            log.checkpointed = log.applied;
+            let row = LogRow { opening: log.opening, head: log.head, applied: log.applied };
+            turn.put_row(layout::log_key(self.pseudonym, *id), layout::KIND_LOG, &row);
+        }
+    }
+
+    /// A canonical digest of everything visible: equal entries give equal digests.
+    pub(crate) fn digest(&mut self, turn: &mut Turn<'_>) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("meshwork space digest 1");
+        for id in self.objects.all_ids() {
+            let Some(meta) = self.objects.meta(id).cloned() else { continue };
+            hasher.update(&id.0);
+            hasher.update(&(meta.name.len() as u64).to_le_bytes());
+            hasher.update(meta.name.as_bytes());
+            for versions in [&meta.touched, &meta.deleted] {
+                for (log, seq) in versions.iter() {
+                    hasher.update(&log.0);
+                    hasher.update(&seq.to_le_bytes());
+                }
+                hasher.update(&[0]);
+            }
+            if let Some(object) = self.objects.load(self.pseudonym, id, turn) {
+                hasher.update(&object.digest());
+            }
+            self.objects.evict();
+        }
+        *hasher.finalize().as_bytes()
+    }
+
+    /// Takes an entry's time into this device's own clock.
+    fn observe(&mut self, time: HybridTime, turn: &Turn<'_>) {
+        if time.millis() <= turn.now.0.saturating_add(CLOCK_AHEAD_MS_MAX) {
+            self.time = self.time.max(time);
+        }
+    }
+
+    fn seal_own(
+        &mut self,
+        body: &Body,
+        epoch: EpochId,
+        turn: &mut Turn<'_>,
+    ) -> Option<VerifiedRun> {
+        let before = self.head(self.own_log);
+        let auth = self.membership.auth_ref();
+        let key = self.keyring.sender(epoch, self.own_log)?.clone();
+        Some(VerifiedRun::seal(
+            self.pseudonym,
+            self.own,
+            before,
+            epoch,
+            auth,
+            body,
+            &key,
+            turn.identity,
+        ))
+    }
+}
+
+/// Where a device's name is kept in the object about the space.
+pub(crate) fn device_key(device: DeviceId) -> String {
+    format!("device/{device}")
+}
+
+/// The session-keyed short form of an entry's hash.
+pub(crate) fn short_hash(key: &[u8; 32], hash: EntryHash) -> [u8; 8] {
+    let keyed = blake3::keyed_hash(key, &hash.0);
+    *keyed.as_bytes().first_chunk::<8>().expect("a hash has 32 bytes")
+}

@@ -1,0 +1,124 @@
+//! Applying opened entries to objects. Every reader makes the same of the same entry, so a change that
+//! breaks a rule changes nothing, on every device.
+
+use std::collections::BTreeSet;
+
+use meshwork_crdt::{LogTable, Shape, Stamp, Value};
+
+use super::objects::ABOUT;
+use super::{Space, Visible};
+use crate::body::{Change, Part};
+use crate::entry::Opened;
+use crate::ids::{DeviceId, LogId, ObjectId};
+use crate::limits;
+use crate::turn::Turn;
+
+/// Where a part stands: what rules of merging need to know of its entry.
+pub(super) struct Place<'a> {
+    pub log: LogId,
+    pub seq: u64,
+    pub logs: &'a LogTable,
+}
+
+impl Space {
+    pub(super) fn apply(
+        &mut self,
+        opened: &Opened,
+        author: DeviceId,
+        turn: &mut Turn<'_>,
+        visible: &mut BTreeSet<Visible>,
+    ) {
+        let body = &opened.body;
+        let Some(logs) = body.log_table(opened.log) else { return };
+        self.observe(body.time, turn);
+        let place = Place { log: opened.log, seq: opened.seq, logs: &logs };
+        for part in &body.parts {
+            if self.apply_part(part, &place, turn) {
+                visible.insert(Visible { object: part.object, author });
+            }
+        }
+        if body.parts.iter().any(|part| part.object == about_id()) {
+            self.refresh_about(turn);
+        }
+    }
+
+    fn apply_part(&mut self, part: &Part, place: &Place<'_>, turn: &mut Turn<'_>) -> bool {
+        let id = part.object;
+        match &part.change {
+            Change::Create { shape, name, seed } => {
+                let Some(shape) = Shape::from_code(*shape) else { return false };
+                let committed = ObjectId::derive(name, shape, *seed) == id;
+                let room = self.objects.meta(id).is_some()
+                    || self.objects.len() < limits::OBJECTS_PER_SPACE_MAX;
+                if !committed || !room || name.len() > limits::NAME_BYTES_MAX {
+                    return false;
+                }
+                self.objects.create(id, shape, name);
+            }
+            Change::Rename { name, time } => {
+                if name.len() > limits::NAME_BYTES_MAX || self.objects.meta(id).is_none() {
+                    return false;
+                }
+                self.rename_object(id, name, Stamp { time: *time, log: place.log });
+            }
+            Change::Delete { observed } => {
+                let observed: Vec<(LogId, u64)> = observed
+                    .iter()
+                    .filter_map(|(index, seq)| Some((place.logs.get(*index)?, *seq)))
+                    .collect();
+                self.delete_object(id, &observed);
+                return self.objects.meta(id).is_some();
+            }
+            Change::Delta(delta) => {
+                let Some(object) = self.objects.load(self.pseudonym, id, turn) else {
+                    return false;
+                };
+                if object.join_delta(&delta.0, place.logs).is_err() {
+                    return false;
+                }
+                self.objects.soil(id);
+                self.bytes_since_checkpoint += delta.0.len();
+                turn.counters.payload_bytes_received += delta.0.len() as u64;
+            }
+        }
+        self.touch_object(id, place.log, place.seq);
+        true
+    }
+
+    pub(super) fn touch_object(&mut self, id: ObjectId, log: LogId, seq: u64) {
+        self.objects.amend(id, |meta| {
+            meta.touched.raise(log, seq);
+        });
+    }
+
+    pub(super) fn rename_object(&mut self, id: ObjectId, name: &str, stamp: Stamp) {
+        self.objects.amend(id, |meta| {
+            if meta.named.is_none_or(|before| before < stamp) {
+                meta.named = Some(stamp);
+                name.clone_into(&mut meta.name);
+            }
+        });
+    }
+
+    pub(super) fn delete_object(&mut self, id: ObjectId, observed: &[(LogId, u64)]) {
+        self.objects.amend(id, |meta| {
+            for (log, seq) in observed {
+                meta.deleted.raise(*log, *seq);
+            }
+        });
+    }
+
+    /// Reads again what members call the space and themselves.
+    pub(super) fn refresh_about(&mut self, turn: &mut Turn<'_>) {
+        let pseudonym = self.pseudonym;
+        if let Some(object) = self.objects.load(pseudonym, about_id(), turn)
+            && let Value::Map(about) = object.value()
+        {
+            self.about = about;
+        }
+    }
+}
+
+pub(super) fn about_id() -> ObjectId {
+    ObjectId::named(ABOUT, Shape::Map)
+}

@@ -40,7 +40,11 @@ impl VersionVector {
 
 impl Lattice for VersionVector {
     fn join(&mut self, other: Self) -> bool {
-        other.iter().fold(false, |grew, (log, seq)| self.raise(log, seq) || grew)
+        let mut grew = false;
+        for (log, seq) in other.iter() {
+            grew |= self.raise(log, seq);
+        }
+        grew
     }
 }
 
@@ -145,7 +149,11 @@ impl CausalContext {
 
 impl Lattice for CausalContext {
     fn join(&mut self, other: Self) -> bool {
-        other.ranges().fold(false, |grew, range| self.insert_range(range) || grew)
+        let mut grew = false;
+        for range in other.ranges() {
+            grew |= self.insert_range(range);
+        }
+        grew
     }
 }
 

@@ -524,7 +524,8 @@ impl Encode for DotRange {
 impl Decode for DotRange {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let range = Self { log: from.log()?, start: from.varint()?, len: from.varint()? };
-        let valid = range.start > 0 && range.len > 0 && range.start.checked_add(range.len).is_some();
+        let valid =
+            range.start > 0 && range.len > 0 && range.start.checked_add(range.len).is_some();
         if valid { Ok(range) } else { Err(DecodeError::Invalid) }
     }
 }

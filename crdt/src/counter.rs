@@ -41,7 +41,9 @@ impl PnCounter {
         let (up, down) = self.sums.entry(writer.log).or_default();
         let sum = if by > 0 { up } else { down };
         sum.0 = sum.0.saturating_add(by.unsigned_abs());
-        Self { sums: self.sums.get(&writer.log).map(|own| (writer.log, *own)).into_iter().collect() }
+        Self {
+            sums: self.sums.get(&writer.log).map(|own| (writer.log, *own)).into_iter().collect(),
+        }
     }
 
     /// Whether nobody has counted.

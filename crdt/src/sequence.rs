@@ -250,8 +250,7 @@ impl<T: Clone + PartialEq> Lattice for Sequence<T> {
     fn join(&mut self, other: Self) -> bool {
         let mut added = Vec::new();
         for (first, run) in other.runs {
-            let range =
-                DotRange { log: first.log, start: first.seq, len: run.values.len() as u64 };
+            let range = DotRange { log: first.log, start: first.seq, len: run.values.len() as u64 };
             if self.seen.prefix(range) == (false, range.len) {
                 self.seen.insert_range(range);
                 added.push(first);

@@ -77,7 +77,12 @@ impl Text {
     }
 
     /// Inserts after a character, deleted or not, or at the start; returns the delta.
-    pub fn insert_after(&mut self, writer: &Writer, after: Option<Dot>, text: &str) -> Option<Self> {
+    pub fn insert_after(
+        &mut self,
+        writer: &Writer,
+        after: Option<Dot>,
+        text: &str,
+    ) -> Option<Self> {
         let chars = self.chars.insert_after(writer, after, text.chars().collect())?;
         Some(Self { chars })
     }

@@ -127,8 +127,7 @@ impl SealedRun {
         if bytes.len() > limits::RUN_BYTES_MAX {
             return Err(Rejection::OverLimit);
         }
-        let run: Self =
-            envelope::open(VERSION, KIND_RUN, bytes).ok_or(Rejection::Malformed)?;
+        let run: Self = envelope::open(VERSION, KIND_RUN, bytes).ok_or(Rejection::Malformed)?;
         let shaped = run.first >= 1
             && (run.first == 1) == run.opening.is_some()
             && !run.entries.is_empty()
@@ -185,9 +184,8 @@ impl SealedRun {
 
     /// An upper bound of the encoded size, in bytes.
     fn weight(&self) -> usize {
-        let entry = |entry: &SealedEntry| {
-            entry.ciphertext.0.len() + 5 + entry.under.map_or(0, |_| 24)
-        };
+        let entry =
+            |entry: &SealedEntry| entry.ciphertext.0.len() + 5 + entry.under.map_or(0, |_| 24);
         self.entries.iter().map(entry).sum::<usize>() + 160
     }
 

@@ -119,7 +119,8 @@ impl Op {
         let payload = Payload { space, author: identity.device(), deps, body };
         let id = op_id(&payload);
         let signature = Signature::new(identity.sign(&signed_message(id)));
-        let bytes = envelope::wrap(VERSION, KIND_OP, &Signed { payload: payload.clone(), signature });
+        let bytes =
+            envelope::wrap(VERSION, KIND_OP, &Signed { payload: payload.clone(), signature });
         let Payload { author, deps, body, .. } = payload;
         Self { id, author, deps, body, bytes }
     }
@@ -146,12 +147,13 @@ impl Op {
                     wraps.len() <= limits::WRAPS_PER_OP_MAX
                         && wraps.iter().all(|(_, wrap)| wrap.0.len() == WRAP_BYTES)
                 }
-                OpBody::Join { invite, card, .. } => {
-                    card.device == author && deps.contains(invite)
-                }
+                OpBody::Join { invite, card, .. } => card.device == author && deps.contains(invite),
                 OpBody::Create { .. } | OpBody::Invite { .. } => true,
             };
-        if placed && shaped && identity::verify(&author.0, &signed_message(id), &signed.signature.bytes()) {
+        if placed
+            && shaped
+            && identity::verify(&author.0, &signed_message(id), &signed.signature.bytes())
+        {
             Ok(Self { id, author, deps, body, bytes: bytes.to_vec() })
         } else {
             Err(Rejection::BadOperation)

@@ -63,6 +63,14 @@ pub(crate) struct Progress {
     pub late_at: Option<Time>,
 }
 
+impl Progress {
+    /// Forgets what the peer was thought to have.
+    pub(crate) fn restart(&mut self) {
+        self.sent = 0;
+        self.acked = 0;
+    }
+}
+
 impl Session {
     pub(crate) fn new(peer: DeviceId, nonce: [u8; 16], now: Time) -> Self {
         Self {
@@ -117,6 +125,7 @@ impl Shared {
         progress.acked = progress.acked.max(seq);
         progress.sent = progress.sent.max(seq);
         progress.moved = now;
+        progress.late_at = None;
         news
     }
 

@@ -189,8 +189,7 @@ impl Space {
     }
 
     pub(crate) fn ready(&self) -> bool {
-        self.membership.roster().role(self.own.device).is_some()
-            && self.writing_epoch().is_some()
+        self.membership.roster().role(self.own.device).is_some() && self.writing_epoch().is_some()
     }
 
     /// A hash of all heads; equal on two devices exactly when they hold the same entries.
@@ -411,8 +410,7 @@ impl Space {
                 .and_then(|index| index.checked_sub(1))
                 .and_then(|index| opened.body.logs.get(index));
             log.is_none_or(|log| {
-                *log == opened.log
-                    || self.logs.get(log).is_some_and(|known| known.applied >= *seq)
+                *log == opened.log || self.logs.get(log).is_some_and(|known| known.applied >= *seq)
             })
         })
     }

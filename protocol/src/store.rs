@@ -142,10 +142,8 @@ impl WriteBatch {
     /// The writes with `from <= key < to`, in ascending key order.
     pub fn range(&self, from: &[u8], to: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let bounds = (from < to).then(|| {
-            self.writes.range::<[u8], _>((
-                std::ops::Bound::Included(from),
-                std::ops::Bound::Excluded(to),
-            ))
+            self.writes
+                .range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Excluded(to)))
         });
         bounds.into_iter().flatten().map(|(key, value)| (key.as_slice(), value.as_deref()))
     }

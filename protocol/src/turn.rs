@@ -74,7 +74,11 @@ impl Turn<'_> {
     }
 
     /// Reads a row; halts when it is there but is not what such a row can be.
-    pub(crate) fn row<T: Serialize + DeserializeOwned>(&mut self, key: &[u8], kind: u8) -> Option<T> {
+    pub(crate) fn row<T: Serialize + DeserializeOwned>(
+        &mut self,
+        key: &[u8],
+        kind: u8,
+    ) -> Option<T> {
         let bytes = self.get(key)?;
         let row = envelope::open(ROW_VERSION, kind, &bytes);
         if row.is_none() {

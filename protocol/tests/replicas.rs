@@ -382,8 +382,8 @@ fn in_a_full_mesh_payloads_stop_travelling_twice() {
     }
     mesh.join(1, &ticket);
     mesh.join(2, &ticket);
-    for n in 0..3 {
-        mesh.put(n, space, "warm", "up");
+    for n in 0..6 {
+        mesh.put(n % 3, space, "warm", "up");
     }
     mesh.pass_ms(30_000);
     let duplicates = |mesh: &Mesh| -> u64 {

@@ -187,9 +187,9 @@ impl Order {
         runs: &BTreeMap<Dot, Run<T>>,
     ) -> At {
         let siblings = self.right_children(parent, runs);
-        let before = siblings.iter().position(|sibling| {
-            self.compare((first, origin), *sibling) == Ordering::Less
-        });
+        let before = siblings
+            .iter()
+            .position(|sibling| self.compare((first, origin), *sibling) == Ordering::Less);
         let at = match before.and_then(|index| siblings.get(index)) {
             Some((next, _)) => self.locate(self.leftmost(*next)),
             None => match siblings.last() {

@@ -7,9 +7,9 @@ use rand_core::CryptoRng;
 use super::{Replica, spread, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
+use crate::identity;
 use crate::ids::{LinkId, SpaceId, Time};
 use crate::limits;
-use crate::identity;
 use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::rejection::Rejection;
 use crate::session::{self, Shared};
@@ -195,8 +195,7 @@ impl Replica {
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
         let Some(session) = self.sessions.get(&link) else { return Ok(()) };
-        let (peer, id) =
-            (session.peer, session.space_of(frame.tag).ok_or(Rejection::NotProven)?);
+        let (peer, id) = (session.peer, session.space_of(frame.tag).ok_or(Rejection::NotProven)?);
         let mut ops = Vec::with_capacity(frame.ops.len());
         for bytes in &frame.ops {
             ops.push(Op::verify(id, &bytes.0)?);
@@ -303,8 +302,7 @@ impl Replica {
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
         let id = self.proven(link, frame.tag)?;
-        let (Some(space), Some(session)) =
-            (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
+        let (Some(space), Some(session)) = (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
         else {
             return Ok(());
         };
@@ -332,7 +330,7 @@ impl Replica {
         } else if let Some(list) = &frame.list {
             if first {
                 for log in space.logs.keys().filter(|log| list.from <= **log && **log <= list.to) {
-                    shared.progress.insert(*log, session::Progress::default());
+                    shared.progress.entry(*log).or_default().restart();
                 }
             }
             shared.known = true;
@@ -366,8 +364,7 @@ impl Replica {
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
         let id = self.proven(link, frame.tag)?;
-        let (Some(space), Some(session)) =
-            (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
+        let (Some(space), Some(session)) = (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
         else {
             return Ok(());
         };
@@ -391,7 +388,9 @@ impl Replica {
                 shared.has(log, last);
                 shared.ack_due.insert(log);
             }
-            if device != Some(session.peer) {
+            if device == Some(session.peer) {
+                shared.acked(log, last.min(head), now);
+            } else {
                 answer = spread::spread_wanted(shared, log, new > 0);
             }
         }
@@ -474,8 +473,7 @@ fn refuse_join(
     if known.used >= known.uses {
         return Some(JoinRefusal::UsedUp);
     }
-    let proven =
-        identity::verify(&known.key, &join_proof(space, *invite, card), &proof.bytes());
+    let proven = identity::verify(&known.key, &join_proof(space, *invite, card), &proof.bytes());
     (!proven).then_some(JoinRefusal::BadProof)
 }
 

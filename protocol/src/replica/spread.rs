@@ -56,8 +56,7 @@ impl Replica {
         effects: &mut Effects,
     ) {
         let Some(peer) = self.member_on(link, id) else { return };
-        let (Some(space), Some(session)) =
-            (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
+        let (Some(space), Some(session)) = (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
         else {
             return;
         };
@@ -196,8 +195,7 @@ impl Replica {
             }
             progress.sent = last;
             session.sent += run.0.len() as u64;
-            let entries =
-                Entries { tag: shared.tag_out, sent: session.sent, run: run.clone() };
+            let entries = Entries { tag: shared.tag_out, sent: session.sent, run: run.clone() };
             let bytes = Frame::Entries(entries).encode();
             self.counters.runs_sent += 1;
             self.counters.run_bytes_sent += run.0.len() as u64;
@@ -387,8 +385,7 @@ fn behind(space: &Space, shared: &mut Shared, now: Time) -> Vec<(LogId, u64)> {
             continue;
         }
         if progress.lazy {
-            let late_at =
-                *progress.late_at.get_or_insert(now.plus_ms(limits::RELAY_AFTER_MS));
+            let late_at = *progress.late_at.get_or_insert(now.plus_ms(limits::RELAY_AFTER_MS));
             if late_at > now {
                 continue;
             }
@@ -401,9 +398,13 @@ fn behind(space: &Space, shared: &mut Shared, now: Time) -> Vec<(LogId, u64)> {
 /// What to tell a peer that brought entries of somebody else: to stop if they were here already, to go on
 /// if they were not although it had been told to stop.
 pub(super) fn spread_wanted(shared: &mut Shared, log: LogId, new: bool) -> Option<Spread> {
-    let changed =
-        if new { shared.pruned.remove(&log) } else { shared.pruned.insert(log) };
-    changed.then_some(Spread { tag: shared.tag_out, log, eager: new })
+    let tell = if new {
+        shared.pruned.remove(&log)
+    } else {
+        shared.pruned.insert(log);
+        true
+    };
+    tell.then_some(Spread { tag: shared.tag_out, log, eager: new })
 }
 
 /// Whether a peer holds durably all that is held here.

@@ -96,10 +96,7 @@ impl Replica {
 
     fn reading<R>(
         &mut self,
-        read: impl FnOnce(
-            &mut std::collections::BTreeMap<SpaceId, Space>,
-            &mut Turn<'_>,
-        ) -> Option<R>,
+        read: impl FnOnce(&mut std::collections::BTreeMap<SpaceId, Space>, &mut Turn<'_>) -> Option<R>,
     ) -> Result<Option<R>, StoreError> {
         let mut effects = Effects::default();
         let mut turn = turn!(self, Time::default(), &mut NoRandomness, &mut effects);
@@ -117,9 +114,10 @@ impl Replica {
         let own = space.head(space.own_log).seq;
         let members = space.membership.roster().members.iter().map(|(device, member)| {
             let this_device = *device == self.device();
-            let sessions = self.sessions.iter().filter(|(_, session)| {
-                session.peer == *device && session.shared.contains_key(&id)
-            });
+            let sessions = self
+                .sessions
+                .iter()
+                .filter(|(_, session)| session.peer == *device && session.shared.contains_key(&id));
             let acked = |session: &Session| {
                 let shared = session.shared.get(&id)?;
                 shared.progress.get(&space.own_log).map(|progress| progress.acked)

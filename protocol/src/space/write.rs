@@ -143,22 +143,20 @@ impl Space {
         writer: &Writer,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
-        let mut writer = writer.clone();
+        let mut writer = *writer;
         let mut copies: BTreeMap<ObjectId, Rehearsal> = BTreeMap::new();
         for edit in edits {
             self.check(edit)?;
             writer.time = writer.time.tick(turn.now.0);
             let (id, shape) = self.resolve(&edit.target)?;
-            if !copies.contains_key(&id) {
+            let copy = copies.entry(id).or_insert_with(|| {
                 let loaded = self.objects.load(self.pseudonym, id, turn).cloned();
                 let known = loaded.is_some();
                 let object = loaded.unwrap_or_else(|| Object::new(shape));
                 let dead = self.objects.meta(id).is_some_and(|meta| !meta.alive());
-                copies.insert(id, Rehearsal { object, known, dead });
-            }
-            if let Some(copy) = copies.get_mut(&id) {
-                copy.play(edit, &writer).map_err(Refusal::Edit)?;
-            }
+                Rehearsal { object, known, dead }
+            });
+            copy.play(edit, &writer).map_err(Refusal::Edit)?;
         }
         Ok(())
     }
@@ -300,8 +298,7 @@ impl Space {
     fn write_delete(&mut self, id: ObjectId, draft: &mut Draft) {
         let Some(meta) = self.objects.meta(id).filter(|meta| meta.alive()) else { return };
         let observed: Vec<(LogId, u64)> = meta.touched.iter().collect();
-        let indexed =
-            observed.iter().map(|(log, seq)| (draft.logs.index_of(*log), *seq)).collect();
+        let indexed = observed.iter().map(|(log, seq)| (draft.logs.index_of(*log), *seq)).collect();
         let bytes = observed.len() * 8;
         self.push(id, Change::Delete { observed: indexed }, bytes, draft);
         self.delete_object(id, &observed);

@@ -1,20 +1,41 @@
 //! A store in memory: for tests, for simulations of healthy disks, and for hosts without one.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{KEY_BYTES_MAX, Store, StoreError, VALUE_BYTES_MAX, WriteBatch};
 
-/// A store that is gone when it is dropped.
+type Rows = Arc<BTreeMap<Vec<u8>, Vec<u8>>>;
+
+/// A store that is gone when it is dropped. Readers see the image they started with.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    rows: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+    rows: Mutex<Rows>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn image(&self) -> Rows {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A copy of what is in the store now.
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        Self { rows: Mutex::new(self.image()) }
+    }
 }
 
 impl Store for MemoryStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(rows.get(key).cloned())
+        Ok(self.image().get(key).cloned())
     }
 
     fn scan(
@@ -26,8 +47,8 @@ impl Store for MemoryStore {
         if from >= to {
             return Ok(());
         }
-        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let bounds = (std::ops::Bound::Included(from), std::ops::Bound::Excluded(to));
+        let rows = self.image();
+        let bounds = (Bound::Included(from), Bound::Excluded(to));
         for (key, value) in rows.range::<[u8], _>(bounds) {
             if !visit(key, value) {
                 break;
@@ -44,6 +65,7 @@ impl Store for MemoryStore {
             }
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = Arc::make_mut(&mut rows);
         for (key, value) in batch.iter() {
             match value {
                 Some(value) => rows.insert(key.to_vec(), value.to_vec()),

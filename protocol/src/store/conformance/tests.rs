@@ -82,7 +82,9 @@ impl Store for OnDisk {
             }
             Fault::AcceptsAnySize => batch.writes.retain(|key, value| {
                 key.len() <= KEY_BYTES_MAX
-                    && value.as_ref().is_none_or(|value| value.len() <= super::super::VALUE_BYTES_MAX)
+                    && value
+                        .as_ref()
+                        .is_none_or(|value| value.len() <= super::super::VALUE_BYTES_MAX)
             }),
             _ => {}
         }

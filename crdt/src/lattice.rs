@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A join-semilattice. `join` is the least upper bound; the laws in [`crate::laws`] say what that means.
+/// A join-semilattice. `join` is the least upper bound; the laws in `laws` say what that means.
 pub trait Lattice {
     /// Takes in everything `other` knows; tells whether that was news.
     fn join(&mut self, other: Self) -> bool;

@@ -1,1 +1,130 @@
-//! Laws.
+//! What must hold of every type, as functions to call from tests: of ours, and of yours.
+//!
+//! Random: give a strategy of states (and deltas) and each law is checked by proptest. Exhaustive: give a few
+//! items and every pair and triple of them is checked. A law that fails panics with the values that break it.
+
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use crate::codec::{Decode, Encode, digest, from_bytes, to_bytes};
+use crate::lattice::Lattice;
+
+fn joined<L: Lattice + Clone>(one: &L, other: &L) -> L {
+    let mut result = one.clone();
+    result.join(other.clone());
+    result
+}
+
+/// Checks associativity, commutativity, idempotence and honest growth on one triple.
+///
+/// # Panics
+/// If a law is broken.
+pub fn lattice_triple<L: Lattice + Clone + PartialEq + Debug>(a: &L, b: &L, c: &L) {
+    assert_eq!(joined(a, b), joined(b, a), "join is not commutative on {a:?} and {b:?}");
+    assert_eq!(
+        joined(&joined(a, b), c),
+        joined(a, &joined(b, c)),
+        "join is not associative on {a:?}, {b:?} and {c:?}"
+    );
+    let mut same = a.clone();
+    assert!(!same.join(a.clone()), "joining {a:?} with itself reports growth");
+    assert_eq!(&same, a, "join is not idempotent on {a:?}");
+    let mut grown = a.clone();
+    let grew = grown.join(b.clone());
+    assert_eq!(grew, grown != *a, "growth is misreported joining {b:?} into {a:?}");
+    assert!(!grown.join(b.clone()), "join does not keep {b:?} in {a:?}");
+}
+
+/// Checks that the canonical form comes back, and is the only one, on one value.
+///
+/// # Panics
+/// If a law is broken.
+pub fn codec_value<T: Encode + Decode + PartialEq + Debug>(value: &T) {
+    let bytes = to_bytes(value);
+    let back = from_bytes::<T>(&bytes).expect("what was encoded decodes");
+    assert_eq!(&back, value, "decoding does not give the value back");
+    assert_eq!(to_bytes(&back), bytes, "the encoding is not canonical");
+    let mut longer = bytes.clone();
+    longer.push(0);
+    assert!(from_bytes::<T>(&longer).is_err(), "trailing bytes are accepted after {value:?}");
+}
+
+/// Checks that equal values have equal digests, and different ones different digests.
+///
+/// # Panics
+/// If a law is broken.
+pub fn digest_pair<T: Encode + PartialEq + Debug>(a: &T, b: &T) {
+    assert_eq!(a == b, digest(a) == digest(b), "digests of {a:?} and {b:?} mislead");
+}
+
+/// Checks every law on every triple of a few items.
+///
+/// # Panics
+/// If a law is broken.
+pub fn exhaustive<L>(items: &[L])
+where
+    L: Lattice + Encode + Decode + Clone + PartialEq + Debug,
+{
+    for a in items {
+        codec_value(a);
+        for b in items {
+            digest_pair(a, b);
+            for c in items {
+                lattice_triple(a, b, c);
+            }
+        }
+    }
+}
+
+/// Checks every law on `cases` random triples of states.
+///
+/// # Panics
+/// If a law is broken; proptest shrinks what breaks it.
+pub fn random<L>(cases: u32, states: impl Strategy<Value = (L, L, L)>)
+where
+    L: Lattice + Encode + Decode + Clone + PartialEq + Debug,
+{
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(cases));
+    runner
+        .run(&states, |(a, b, c)| {
+            lattice_triple(&a, &b, &c);
+            codec_value(&a);
+            digest_pair(&joined(&a, &b), &joined(&b, &a));
+            digest_pair(&a, &b);
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// Checks that `state`, the sum of `deltas` as their writers made them, is what anyone gets who joins the
+/// deltas in the order of `order`, some of them twice.
+///
+/// # Panics
+/// If a replica ends up elsewhere.
+pub fn convergence<L>(state: &L, deltas: &[L], order: &[usize])
+where
+    L: Lattice + Clone + Default + PartialEq + Debug,
+{
+    let mut replica = L::default();
+    for index in order {
+        if let Some(delta) = deltas.get(index % deltas.len().max(1)) {
+            replica.join(delta.clone());
+        }
+    }
+    for delta in deltas.iter().rev() {
+        replica.join(delta.clone());
+    }
+    assert_eq!(&replica, state, "deltas in the order {order:?} do not give the state");
+}
+
+/// Checks that decoding any bytes neither panics nor accepts a form that is not canonical.
+///
+/// # Panics
+/// If a law is broken.
+pub fn hostile_bytes<T: Encode + Decode>(bytes: &[u8]) {
+    if let Ok(value) = from_bytes::<T>(bytes) {
+        assert_eq!(to_bytes(&value), bytes, "a form that is not canonical is accepted");
+    }
+}

@@ -101,7 +101,7 @@ impl<T: Clone + PartialEq> Sequence<T> {
 
     /// The visible elements in order.
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        self.order.spans().flat_map(|span| self.values(span).unwrap_or_default().iter().cloned())
+        self.order.spans().flat_map(|span| self.parts(span)).flatten().cloned()
     }
 
     /// The visible dots in order: a version a caller can keep and edit against later.
@@ -115,23 +115,27 @@ impl<T: Clone + PartialEq> Sequence<T> {
     pub fn values_of(&self, spans: &[DotRange]) -> Option<Vec<T>> {
         let mut values = Vec::new();
         for span in spans {
-            let mut at = *span;
-            while at.len > 0 {
-                let part = self.values(at)?;
-                values.extend_from_slice(part);
-                let taken = part.len() as u64;
-                at = DotRange { log: at.log, start: at.start + taken, len: at.len - taken };
+            let before = values.len() as u64;
+            self.parts(*span).for_each(|part| values.extend_from_slice(part));
+            if values.len() as u64 - before != span.len {
+                return None;
             }
         }
         Some(values)
     }
 
-    /// The elements of a range, up to the end of the run it starts in.
-    fn values(&self, span: DotRange) -> Option<&[T]> {
-        let (first, run) = self.run_of(span.first())?;
-        let start = usize::try_from(span.start - first.seq).ok()?;
-        let len = usize::try_from(span.len).ok()?;
-        run.values.get(start..run.values.len().min(start.saturating_add(len)))
+    /// The elements of a range run by run, up to the first unknown one.
+    fn parts(&self, mut rest: DotRange) -> impl Iterator<Item = &[T]> {
+        std::iter::from_fn(move || {
+            let (first, run) = self.run_of(rest.first())?;
+            let start = usize::try_from(rest.start - first.seq).ok()?;
+            let len = usize::try_from(rest.len).ok()?;
+            let end = run.values.len().min(start.saturating_add(len));
+            let part = run.values.get(start..end).filter(|part| !part.is_empty())?;
+            let taken = part.len() as u64;
+            rest = DotRange { log: rest.log, start: rest.start + taken, len: rest.len - taken };
+            Some(part)
+        })
     }
 
     /// The run that holds a dot, with its first dot.

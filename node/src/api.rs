@@ -1,0 +1,10 @@
+//! The HTTP and WebSocket API on loopback, and the types it shares with the command line.
+//!
+//! Data in: requests with the node's token. Data out: JSON; errors are a `Failure` with the HTTP status of
+//! its kind. The API adds nothing the embedding API does not have.
+
+mod guard;
+mod routes;
+pub(crate) mod server;
+pub mod types;
+mod watch;

@@ -1,0 +1,461 @@
+//! What crosses the API, as JSON: requests, answers, messages of a watch.
+//!
+//! Ids are their printed form. Times are milliseconds since the Unix epoch, durations say their unit.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use meshwork_crdt::{Shape, Value};
+use meshwork_protocol::{
+    Action, Counters, LinkView, MemberView, ObjectEdit, ObjectView, Role, SpaceView, Target,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::daemon::GroupCounters;
+use crate::failure::{Failure, Result};
+use crate::network;
+use crate::space::{Change, Frontier, Receipt, Snapshot, TextBase};
+
+/// Where a running daemon can be talked to; the content of `api.json` in its data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// What requests must carry as `Authorization: Bearer`.
+    pub token: String,
+    /// The daemon's process.
+    pub pid: u32,
+}
+
+/// How a node is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The device.
+    pub device: String,
+    /// What people call it.
+    pub name: String,
+    /// The version of meshwork it runs.
+    pub version: String,
+    /// Where its data is.
+    pub data_dir: PathBuf,
+    /// Whether it is on the network.
+    pub online: bool,
+    /// How long it has been up, in milliseconds.
+    pub uptime_ms: u64,
+    /// Where peers may connect to.
+    pub listening: Vec<String>,
+    /// Number of live links.
+    pub peers: usize,
+    /// Its spaces.
+    pub spaces: Vec<SpaceStatus>,
+    /// Bytes received from peers.
+    pub bytes_in: u64,
+    /// Bytes sent to peers.
+    pub bytes_out: u64,
+    /// How the engine grouped its work.
+    pub groups: GroupCounters,
+    /// What the engine has done.
+    pub counters: Counters,
+}
+
+/// One space, and how far other devices are known to have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceStatus {
+    /// The space.
+    pub id: String,
+    /// What its members call it.
+    pub name: String,
+    /// Whether this device has been admitted.
+    pub ready: bool,
+    /// What this device may do.
+    pub role: Option<Role>,
+    /// Live objects.
+    pub objects: usize,
+    /// Entries held.
+    pub entries: u64,
+    /// Entries held that cannot be applied yet.
+    pub waiting: u64,
+    /// Member devices, this one included.
+    pub devices: usize,
+    /// Other devices with a link that shares the space.
+    pub connected: usize,
+    /// Other devices that have confirmed to hold everything this device wrote, durably.
+    pub confirmed: usize,
+}
+
+impl SpaceStatus {
+    /// Puts together what is known of a space.
+    #[must_use]
+    pub fn new(space: &SpaceView, members: &[MemberView]) -> Self {
+        let others = || members.iter().filter(|member| !member.this_device);
+        Self {
+            id: space.id.to_string(),
+            name: space.name.clone(),
+            ready: space.ready,
+            role: space.role,
+            objects: space.objects,
+            entries: space.entries,
+            waiting: space.waiting,
+            devices: members.len(),
+            connected: others().filter(|member| !member.links.is_empty()).count(),
+            confirmed: others().filter(|member| member.behind == 0).count(),
+        }
+    }
+}
+
+/// One member device of a space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The device.
+    pub device: String,
+    /// What it calls itself.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Whether it is the device that answers.
+    pub this_device: bool,
+    /// Whether there is a link with it that shares the space.
+    pub connected: bool,
+    /// Entries of this device that it has not confirmed to hold durably.
+    pub behind: u64,
+}
+
+impl From<MemberView> for Member {
+    fn from(view: MemberView) -> Self {
+        Self {
+            device: view.device.to_string(),
+            name: view.name,
+            role: view.role,
+            this_device: view.this_device,
+            connected: !view.links.is_empty(),
+            behind: view.behind,
+        }
+    }
+}
+
+/// One live link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The device at the other end.
+    pub device: String,
+    /// Its address.
+    pub address: String,
+    /// What carries the link: `tcp` or `quic`.
+    pub transport: String,
+    /// Whether this node dialled.
+    pub outbound: bool,
+    /// How long the link has been up, in milliseconds.
+    pub connected_ms: u64,
+    /// Round trip time, in milliseconds, once measured.
+    pub rtt_ms: Option<f64>,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// The spaces both ends have proven.
+    pub spaces: Vec<String>,
+    /// Penalties for wrong frames.
+    pub penalty: u32,
+}
+
+impl Peer {
+    pub(crate) fn new(status: &network::PeerStatus, link: Option<&LinkView>) -> Self {
+        let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1000.0;
+        Self {
+            device: meshwork_protocol::DeviceId(status.peer.0).to_string(),
+            address: status.address.to_string(),
+            transport: match status.transport {
+                network::Transport::Tcp => "tcp".to_owned(),
+                network::Transport::Quic => "quic".to_owned(),
+            },
+            outbound: status.direction == network::Direction::Outbound,
+            connected_ms: u64::try_from(status.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            rtt_ms: status.rtt.map(ms),
+            bytes_in: status.bytes_in,
+            bytes_out: status.bytes_out,
+            spaces: link
+                .map(|view| view.spaces.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            penalty: link.map_or(0, |view| view.penalty),
+        }
+    }
+}
+
+/// One object, without its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectSummary {
+    /// The object.
+    pub id: String,
+    /// The name it is shown under.
+    pub name: String,
+    /// Its type.
+    pub shape: Shape,
+}
+
+impl From<&ObjectView> for ObjectSummary {
+    fn from(view: &ObjectView) -> Self {
+        Self { id: view.id.to_string(), name: view.name.clone(), shape: view.shape }
+    }
+}
+
+/// One object with its value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObjectValue {
+    /// The object.
+    #[serde(flatten)]
+    pub object: ObjectSummary,
+    /// Its value, or that of one key if one was asked for.
+    pub value: Value,
+    /// Of a text, if asked for: what to hand back as [`PutObject::base`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<TextBase>,
+}
+
+/// What of an object is wanted: query of `GET` and `DELETE /v1/spaces/{space}/objects/{name}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectQuery {
+    /// One key of a map.
+    pub key: Option<String>,
+    /// Also answer the base of a text.
+    #[serde(default)]
+    pub base: bool,
+}
+
+/// Body of `POST /v1/spaces`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateSpace {
+    /// What to call it.
+    pub name: String,
+}
+
+/// Body of `POST /v1/spaces/{space}/invites`; what is missing is as by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    /// What the newcomer may do.
+    pub role: Option<Role>,
+    /// How long the ticket is valid, in milliseconds.
+    pub lifetime_ms: Option<u64>,
+    /// How many devices may join with it.
+    pub uses: Option<u32>,
+}
+
+/// A ticket that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// The ticket: a secret until it expires or is used up.
+    pub ticket: String,
+    /// The space it leads to.
+    pub space: String,
+    /// What the newcomer may do.
+    pub role: Role,
+    /// Until when.
+    pub expires_ms: u64,
+}
+
+/// Body of `POST /v1/joins`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    /// The ticket.
+    pub ticket: String,
+    /// How long to wait for admission, in milliseconds.
+    pub timeout_ms: Option<u64>,
+}
+
+/// How many devices must hold an edit before it is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Devices, this one included; nothing or up to 1: this one.
+    pub devices: Option<usize>,
+    /// How long to wait, in milliseconds.
+    pub timeout_ms: Option<u64>,
+}
+
+/// Body of `PUT /v1/spaces/{space}/objects/{name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutObject {
+    /// The value.
+    pub value: Value,
+    /// Put it under this key of a map only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The type of the object if it does not exist yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
+    /// The version of a text the value was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<TextBase>,
+    /// Whom to wait for.
+    #[serde(default)]
+    pub wait: Waiting,
+}
+
+/// Body of `POST /v1/spaces/{space}/edits`: all or none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edits {
+    /// The changes, applied in order.
+    pub edits: Vec<EditRequest>,
+    /// Whom to wait for.
+    #[serde(default)]
+    pub wait: Waiting,
+}
+
+/// A change of one object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EditRequest {
+    /// Which object.
+    pub target: EditTarget,
+    /// What to do with it.
+    pub action: Action,
+}
+
+/// How an [`EditRequest`] names its object; see [`Target`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EditTarget {
+    /// By id.
+    Id(String),
+    /// By name, created with `shape` if there is none.
+    Named {
+        /// The name.
+        name: String,
+        /// The type.
+        shape: Shape,
+    },
+    /// A new text that starts as the content of a file.
+    File {
+        /// The name.
+        name: String,
+        /// The content.
+        content: String,
+    },
+}
+
+impl TryFrom<EditRequest> for ObjectEdit {
+    type Error = Failure;
+
+    fn try_from(request: EditRequest) -> Result<Self> {
+        let target = match request.target {
+            EditTarget::Id(id) => {
+                Target::Id(id.parse().map_err(|error| Failure::usage(format!("`{id}`: {error}")))?)
+            }
+            EditTarget::Named { name, shape } => Target::Named { name, shape },
+            EditTarget::File { name, content } => Target::File { name, content },
+        };
+        Ok(Self { target, action: request.action })
+    }
+}
+
+/// What an edit led to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edited {
+    /// The log that carries the edit.
+    pub log: String,
+    /// Its last entry.
+    pub seq: u64,
+    /// The objects, one for each edit.
+    pub objects: Vec<String>,
+    /// Devices known to hold it durably, this one included; all that were waited for.
+    pub held_by: Vec<String>,
+}
+
+impl Edited {
+    /// Puts the answer together.
+    #[must_use]
+    pub fn new(receipt: &Receipt, held_by: &[meshwork_protocol::DeviceId]) -> Self {
+        Self {
+            log: receipt.log.to_string(),
+            seq: receipt.seq,
+            objects: receipt.objects.iter().map(ToString::to_string).collect(),
+            held_by: held_by.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// The digest of a space: equal on devices that have applied the same entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// 64 hexadecimal digits.
+    pub digest: String,
+}
+
+/// Body and answer of `POST /v1/online`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Online {
+    /// Whether the node is to be on the network.
+    pub online: bool,
+}
+
+/// One message of `GET /v1/spaces/{space}/watch`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum WatchMessage {
+    /// Everything; the first message, and whenever the subscriber was too slow for changes.
+    Snapshot {
+        /// What is applied, by log.
+        frontier: BTreeMap<String, u64>,
+        /// The objects.
+        objects: Vec<ObjectValue>,
+    },
+    /// One object is different now.
+    Change {
+        /// What is applied, by log.
+        frontier: BTreeMap<String, u64>,
+        /// The object and its value.
+        object: ObjectValue,
+        /// Whether it is gone.
+        deleted: bool,
+        /// Who wrote the latest entry that changed it.
+        author: String,
+    },
+    /// The watch is over.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+impl From<Snapshot> for WatchMessage {
+    fn from(snapshot: Snapshot) -> Self {
+        Self::Snapshot {
+            frontier: frontier(&snapshot.frontier),
+            objects: snapshot
+                .objects
+                .into_iter()
+                .map(|(view, value)| ObjectValue { object: (&view).into(), value, base: None })
+                .collect(),
+        }
+    }
+}
+
+impl From<Change> for WatchMessage {
+    fn from(change: Change) -> Self {
+        Self::Change {
+            frontier: frontier(&change.frontier),
+            object: ObjectValue {
+                object: (&change.object).into(),
+                value: change.value,
+                base: None,
+            },
+            deleted: change.object.deleted,
+            author: change.author.to_string(),
+        }
+    }
+}
+
+fn frontier(frontier: &Frontier) -> BTreeMap<String, u64> {
+    frontier.iter().map(|(log, seq)| (log.to_string(), *seq)).collect()
+}
+
+/// Query of `GET /v1/spaces/{space}/watch`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchQuery {
+    /// Only this object, by the name it is shown under.
+    pub object: Option<String>,
+}

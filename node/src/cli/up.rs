@@ -1,0 +1,151 @@
+//! `meshwork up`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use super::Context;
+use super::terminal::table;
+use crate::builder::Builder;
+use crate::config::{Config, Overrides};
+use crate::failure::{Failure, Result};
+use crate::files;
+use crate::node::Node;
+
+/// Most threads that serve network and API.
+const THREADS_MAX: usize = 4;
+
+/// Run this device, in the foreground, until Ctrl-C.
+///
+/// The first start makes the device's keys and a config file. Log lines go to standard error;
+/// MESHWORK_LOG says how many (error, warn, info, debug).
+#[derive(Debug, Args)]
+pub(super) struct Up {
+    /// Where peers may connect to, as a multiaddress; may be repeated.
+    ///
+    /// [default: /ip4/0.0.0.0/tcp/0 and /ip4/0.0.0.0/udp/0/quic-v1] Port 0 chooses a free port and
+    /// keeps it. Also MESHWORK_LISTEN, separated by commas.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<String>,
+    /// What tickets say instead of the addresses found out; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    advertise: Vec<String>,
+    /// Where the API and the dashboard listen [default: 127.0.0.1:0, a free port].
+    #[arg(long, value_name = "HOST:PORT")]
+    api: Option<SocketAddr>,
+    /// Do not look for peers on the local network.
+    #[arg(long)]
+    no_mdns: bool,
+    /// What other people see this device as [default: the host name].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Started {
+    device: String,
+    name: String,
+    data_dir: String,
+    listening: Vec<String>,
+    api: String,
+    dashboard: String,
+}
+
+impl Up {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
+        start_log()?;
+        let overrides = Overrides {
+            listen: self.listen,
+            advertise: self.advertise,
+            api: self.api,
+            mdns: self.no_mdns.then_some(false),
+            name: self.name,
+            ..context.overrides.clone()
+        };
+        let config = Config::resolve(&overrides, &|name| std::env::var(name).ok())?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::internal(format!("cannot start threads: {error}")))?
+            .block_on(serve(&config, context))
+    }
+}
+
+async fn serve(config: &Config, context: &Context) -> Result<()> {
+    let stop_asked = stop_signal()?;
+    let node = Builder::from(config).start().await?;
+    let running = announce(&node, config, context);
+    if running.is_ok() {
+        tokio::select! {
+            outcome = node.stopped() => return outcome,
+            () = stop_asked => context.terminal.talk("stopping"),
+        }
+    }
+    running.and(node.shutdown().await)
+}
+
+fn announce(node: &Node, config: &Config, context: &Context) -> Result<()> {
+    if !config.file.exists() {
+        if let Some(dir) = config.file.parent() {
+            files::create_private_dir(dir)?;
+        }
+        files::write_private(&config.file, config.to_toml().as_bytes())?;
+        context.terminal.talk(&format!("first start: wrote {}", config.file.display()));
+    }
+    let endpoint = node.endpoint().expect("the command line always serves the API");
+    let started = Started {
+        device: node.device().to_string(),
+        name: node.name().to_owned(),
+        data_dir: config.data_dir.display().to_string(),
+        listening: node.listening(),
+        api: format!("http://{}", endpoint.address),
+        dashboard: format!("http://{}/#token={}", endpoint.address, endpoint.token),
+    };
+    context.terminal.data(&started, |started| {
+        let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
+        let mut rows = vec![
+            row("device", &started.device),
+            row("name", &started.name),
+            row("data", &started.data_dir),
+        ];
+        rows.extend(started.listening.iter().map(|address| row("listening", address)));
+        rows.push(row("api", &started.api));
+        rows.push(row("dashboard", &started.dashboard));
+        table(&rows)
+    })?;
+    context.terminal.talk("share something: meshwork space create NAME, then meshwork invite NAME");
+    context.terminal.talk("stop with Ctrl-C");
+    Ok(())
+}
+
+/// Resolves when the process is asked to stop; installed when this returns.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let install = |kind| {
+        signal(kind).map_err(|error| Failure::internal(format!("cannot catch signals: {error}")))
+    };
+    let mut interrupt = install(SignalKind::interrupt())?;
+    let mut terminate = install(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn start_log() -> Result<()> {
+    let wanted = std::env::var("MESHWORK_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let filter = EnvFilter::try_new(&wanted)
+        .map_err(|error| Failure::config(format!("MESHWORK_LOG: `{wanted}`: {error}")))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .try_init()
+        .map_err(|error| Failure::internal(format!("cannot start the log: {error}")))
+}

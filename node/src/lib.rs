@@ -1,0 +1,41 @@
+//! A peer-to-peer node for local-first applications.
+//!
+//! Every device keeps a full copy of the spaces it shares; edits are CRDT deltas that travel signed and
+//! end-to-end encrypted. [`Node`] is the way in: it owns the store, the network and the engine's thread.
+//! [`Space`] reads and edits one space. Everything that can go wrong is a [`Failure`].
+//!
+//! ```no_run
+//! # async fn example() -> meshwork::Result<()> {
+//! let node = meshwork::Node::builder().data_dir("/tmp/laptop").start().await?;
+//! let space = node.create_space("home").await?;
+//! space.put("greeting", meshwork::Put::new("hello")).await?;
+//! println!("{}", space.invite(Default::default()).await?);
+//! # node.shutdown().await }
+//! ```
+
+mod addresses;
+pub mod api;
+mod builder;
+pub mod cli;
+mod clock;
+pub mod config;
+mod daemon;
+mod failure;
+mod files;
+mod identity;
+mod lock;
+mod network;
+mod node;
+mod space;
+mod subscription;
+
+pub use builder::Builder;
+pub use failure::{Failure, FailureKind, Result};
+pub use meshwork_crdt::{Edit, HybridTime, LogId, Object, Shape, Text, Value};
+pub use meshwork_protocol::{
+    Action, Counters, DeviceId, Event, LinkView, MemberView, ObjectEdit, ObjectId, ObjectView,
+    Role, SpaceId, SpaceView, Target, Ticket, Time,
+};
+pub use node::{Invitation, Node};
+pub use space::{Change, Frontier, Put, Receipt, Snapshot, Space, Update, Watch};
+pub use subscription::{Notice, Subscription};

@@ -1,0 +1,93 @@
+//! The embedding API, in one process, over real links and a real store.
+
+use std::path::Path;
+use std::time::Duration;
+
+use meshwork::{
+    Action, FailureKind, Invitation, Node, ObjectEdit, Put, Shape, Target, Update, Value,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn node(dir: &Path, name: &str) -> Node {
+    Node::builder()
+        .data_dir(dir)
+        .device_name(name)
+        .listen(["/ip4/127.0.0.1/tcp/0".parse().unwrap()])
+        .mdns(false)
+        .start()
+        .await
+        .unwrap()
+}
+
+fn named(name: &str, shape: Shape) -> ObjectEdit {
+    let target = Target::Named { name: name.to_owned(), shape };
+    ObjectEdit { target, action: Action::Create }
+}
+
+#[tokio::test]
+async fn an_edit_is_acknowledged_by_the_other_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = node(&dir.path().join("a"), "a").await;
+    let b = node(&dir.path().join("b"), "b").await;
+    let at_a = a.create_space("home").await.unwrap();
+    let ticket = at_a.invite(Invitation::default()).await.unwrap();
+    let at_b = b.join(&ticket, PATIENCE).await.unwrap();
+    let receipt = at_a.put("greeting", Put::new("hello")).await.unwrap();
+    let holders = at_a.wait_acked(&receipt, 2, PATIENCE).await.unwrap();
+    assert!(holders.contains(&a.device()) && holders.contains(&b.device()));
+    assert_eq!(at_b.value("greeting").await.unwrap(), Some(Value::from("hello")));
+    assert_eq!(at_a.digest().await.unwrap(), at_b.digest().await.unwrap());
+    a.shutdown().await.unwrap();
+    b.shutdown().await.unwrap();
+    assert_eq!(a.spaces().await.unwrap_err().kind, FailureKind::NotRunning);
+}
+
+#[tokio::test]
+async fn a_slow_watcher_gets_a_fresh_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = node(dir.path(), "a").await;
+    let space = a.create_space("home").await.unwrap();
+    let mut watch = space.watch();
+    assert!(
+        matches!(watch.next().await.unwrap(), Some(Update::Snapshot(all)) if all.objects.is_empty())
+    );
+    space.put("first", Put::new(1)).await.unwrap();
+    assert!(
+        matches!(watch.next().await.unwrap(), Some(Update::Change(one)) if one.object.name == "first")
+    );
+    for round in 0..50 {
+        let edits = (0..100).map(|n| named(&format!("{round}/{n}"), Shape::Register)).collect();
+        space.edit(edits).await.unwrap();
+    }
+    let Some(Update::Snapshot(snapshot)) = watch.next().await.unwrap() else {
+        panic!("a watcher that missed changes gets everything");
+    };
+    assert_eq!(snapshot.objects.len(), 5001);
+    a.shutdown().await.unwrap();
+    assert_eq!(watch.next().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_panic_while_looking_stays_with_the_one_who_looked() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = node(dir.path(), "a").await;
+    let space = a.create_space("home").await.unwrap();
+    let object = space.put("x", Put::new(1)).await.unwrap().objects[0];
+    let looking = space.clone();
+    let looked = tokio::spawn(async move {
+        looking.read(object, |_| panic!("the looker's own mistake")).await.map(|_: Option<()>| ())
+    });
+    assert!(looked.await.unwrap_err().is_panic());
+    assert_eq!(space.value("x").await.unwrap(), Some(Value::Int(1)));
+    a.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_stops_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = node(dir.path(), "a").await;
+    let mut events = a.subscribe();
+    drop(a);
+    assert_eq!(events.next().await, None);
+}

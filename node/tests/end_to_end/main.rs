@@ -1,0 +1,6 @@
+//! Real daemons, real commands, real links on loopback.
+
+mod api;
+mod device;
+mod failures;
+mod sharing;

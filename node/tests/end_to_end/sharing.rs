@@ -1,0 +1,126 @@
+//! What people do with it: share, edit, follow, lose the connection, come back.
+
+use serde_json::json;
+
+use crate::device::{Device, pair};
+
+#[test]
+fn two_devices_create_invite_join_put_get_edit_and_watch() {
+    let a = Device::up("laptop");
+    let space = a.ok(&["space", "create", "home"]);
+    let ticket = a.ok(&["invite", "home"]);
+    assert!(ticket.starts_with("meshwork1"), "{ticket}");
+    let b = Device::up("phone");
+    assert_eq!(b.ok(&["join", &ticket]), space);
+
+    let held = a.json(&["put", "home", "greeting", "hello", "--wait", "2"]);
+    assert_eq!(held["held_by"].as_array().map(Vec::len), Some(2));
+    let watching = b.watch(&["home"]);
+    watching.until("greeting", &json!("hello"));
+    assert_eq!(b.ok(&["get", "home", "greeting"]), "hello");
+
+    let back = a.watch(&[&space[..8], "notes/todo.md"]);
+    assert_eq!(back.next()["objects"], json!([]));
+    b.ok(&["put", "home", "notes/todo.md", "milk\n", "--shape", "text"]);
+    back.until("notes/todo.md", &json!("milk\n"));
+    a.ok(&["edit", "home", "notes/todo.md", "--insert", "0", "eggs\n"]);
+    watching.until("notes/todo.md", &json!("eggs\nmilk\n"));
+    b.ok(&["edit", "home", "notes/todo.md", "--delete", "5", "5"]);
+    back.until("notes/todo.md", &json!("eggs\n"));
+
+    a.ok(&["put", "home", "settings", r#"{"theme":"dark","size":3}"#]);
+    watching.until("settings", &json!({"theme": "dark", "size": 3}));
+    b.ok(&["put", "home", "settings", "4", "--key", "size", "--wait", "2"]);
+    assert_eq!(a.ok(&["get", "home", "settings", "--key", "size"]), "4");
+    a.ok(&["edit", "home", "votes", "--increment", "-2"]);
+    watching.until("votes", &json!(-2));
+    a.ok(&["edit", "home", "tags", "--add", "red"]);
+    watching.until("tags", &json!(["red"]));
+    a.ok(&["edit", "home", "tags", "--remove", "red"]);
+    watching.until("tags", &json!([]));
+    a.ok(&["edit", "home", "tags", "--rename", "labels"]);
+    watching.until("labels", &json!([]));
+
+    let listed = b.ok(&["get", "home"]);
+    let expected = "greeting       register\nlabels         set\nnotes/todo.md  text\nsettings       map\nvotes          counter";
+    assert_eq!(listed, expected);
+    a.ok(&["del", "home", "greeting"]);
+    let mut message = watching.next();
+    while message["deleted"] != true {
+        message = watching.next();
+    }
+    assert_eq!(message["object"]["name"], "greeting");
+    assert_eq!(a.digest("home"), b.digest("home"));
+
+    let members = a.json(&["members", "home"]);
+    let names: Vec<_> = members.as_array().unwrap().iter().map(|member| &member["name"]).collect();
+    assert!(names.contains(&&json!("laptop")) && names.contains(&&json!("phone")), "{members}");
+    let status = a.json(&["status"]);
+    assert_eq!(status["spaces"][0]["devices"], 2);
+    assert_eq!(a.json(&["peers"])[0]["device"], b.started["device"]);
+}
+
+#[test]
+fn texts_edited_apart_merge_when_the_devices_meet_again() {
+    let (a, b) = pair();
+    a.ok(&["put", "home", "note", "one two", "--shape", "text", "--wait", "2"]);
+    b.ok(&["offline"]);
+    a.ok(&["put", "home", "note", "zero one two"]);
+    b.ok(&["put", "home", "note", "one two three"]);
+    let at_a = a.watch(&["home", "note"]);
+    let at_b = b.watch(&["home", "note"]);
+    b.ok(&["online"]);
+    at_a.until("note", &json!("zero one two three"));
+    at_b.until("note", &json!("zero one two three"));
+    assert_eq!(a.digest("home"), b.digest("home"));
+}
+
+#[test]
+fn a_killed_device_comes_back_with_all_it_had_and_finds_its_peer() {
+    let (a, mut b) = pair();
+    b.ok(&["put", "home", "mine", "kept"]);
+    b.kill();
+    a.ok(&["put", "home", "theirs", "news"]);
+    b.start(&[]);
+    let watching = b.watch(&["home"]);
+    watching.until("theirs", &json!("news"));
+    assert_eq!(b.ok(&["get", "home", "mine"]), "kept");
+    let at_a = a.watch(&["home"]);
+    at_a.until("mine", &json!("kept"));
+    assert_eq!(a.digest("home"), b.digest("home"));
+}
+
+#[test]
+fn a_restarted_host_is_found_at_its_old_port() {
+    let (mut a, b) = pair();
+    let listening = a.started["listening"].clone();
+    assert_eq!(a.stop(), 0);
+    assert!(!a.path().join("api.json").exists());
+    b.ok(&["put", "home", "while", "away"]);
+    a.start(&[]);
+    assert_eq!(a.started["listening"], listening);
+    a.watch(&["home"]).until("while", &json!("away"));
+}
+
+#[test]
+fn an_editor_changes_only_what_it_changed() {
+    let a = Device::up("a");
+    a.ok(&["space", "create", "home"]);
+    a.ok(&["put", "home", "note", "one two", "--shape", "text"]);
+    let other = format!(
+        "{} --data-dir {} put home note 'zero one two'",
+        env!("CARGO_BIN_EXE_meshwork"),
+        a.path().display()
+    );
+    let editor = a.path().join("editor.sh");
+    std::fs::write(&editor, format!("{other} && printf ' three' >> \"$1\"\n")).unwrap();
+    let editor = format!("sh {}", editor.display());
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_meshwork"))
+        .args(["--data-dir", a.path().to_str().unwrap(), "edit", "home", "note"])
+        .env("EDITOR", editor)
+        .env_remove("VISUAL")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(a.ok(&["get", "home", "note"]), "zero one two three");
+}

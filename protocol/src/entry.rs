@@ -196,7 +196,10 @@ impl SealedRun {
         before: Head,
         writer: DeviceId,
     ) -> Result<VerifiedRun, Rejection> {
-        if self.first != before.seq.saturating_add(1) {
+        let opens = self
+            .opening
+            .is_none_or(|opening| opening.device == writer && opening.log(space) == self.log);
+        if !opens || self.first != before.seq.saturating_add(1) {
             return Err(Rejection::BadRun);
         }
         let run = VerifiedRun::chain(self, space, before);
@@ -380,3 +383,6 @@ fn bound(space: Pseudonym, log: LogId, epoch: EpochId) -> Vec<u8> {
     bound.extend_from_slice(&epoch.0);
     bound
 }
+
+#[cfg(test)]
+mod tests;

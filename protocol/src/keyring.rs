@@ -216,3 +216,6 @@ pub(crate) fn first16(hash: &[u8; 32]) -> [u8; 16] {
     short.copy_from_slice(hash.first_chunk::<16>().expect("a hash has 32 bytes"));
     short
 }
+
+#[cfg(test)]
+mod tests;

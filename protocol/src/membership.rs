@@ -385,3 +385,6 @@ fn topological(ops: &BTreeMap<OpId, Op>) -> Vec<&Op> {
     }
     order
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,3 +181,6 @@ impl Frame {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,11 @@
 //! both ends agree. Connections that carry no link close themselves after a while.
 //!
 //! Invariants: never waits for a session, a peer or the host; a link ends together with its connection.
-//! Deliberately not here: bytes (`link`), waiting times (`targets`), listeners (`listening`).
+//! Deliberately not here: bytes (`link`), waiting times (`targets`).
 
+mod discovery;
 mod listening;
+mod peer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,12 +21,13 @@ use futures::StreamExt;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identity, mdns, ping};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identity, ping};
 use libp2p_stream::Control;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use self::listening::Listening;
+use self::peer::{Connection, Peer, Session};
 use super::behaviour::{self, DIAL_DEADLINE, Mesh, MeshEvent};
 use super::link::{self, Link, OPEN_DEADLINE, Route, Side};
 use super::targets::{Dial, TargetKey, Targets, backoff};
@@ -37,14 +40,14 @@ use super::{
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/meshwork/1");
 /// Streams that wait for the driver to look at them.
 const STREAMS_WAITING_MAX: usize = LINKS_MAX;
+/// Sessions at a time, those included that are ending but whose end the host has not yet heard of.
+const SESSIONS_MAX: usize = 2 * LINKS_MAX;
 /// Replaced links of one peer whose end the host has not yet heard of.
 const REPLACED_MAX: usize = 4;
 /// Pings in a row that may fail before the connection is closed.
 const PING_FAILURES_MAX: u32 = 2;
 /// A link that was up for this long is no reason to be slow in dialling again.
 const PROVEN_AFTER: Duration = Duration::from_secs(2);
-/// How long the side with the larger id leaves it to the other to dial, after both have discovered.
-const DISCOVERED_WAIT: Duration = Duration::from_secs(1);
 /// How long the end of the network may take.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 /// How long the driver sleeps if nothing is due.
@@ -57,51 +60,6 @@ pub(super) enum Command {
     Forget(PeerKey),
     Pause(bool),
     Shutdown(oneshot::Sender<()>),
-}
-
-#[derive(Debug)]
-struct Connection {
-    id: ConnectionId,
-    route: Route,
-    ping_failures: u32,
-}
-
-/// A link, from the attempt to open it to its end.
-#[derive(Debug)]
-struct Session {
-    link: Arc<Link>,
-    started: Instant,
-    /// The connections that may carry it: which one does is not to be known if both sides have dialled.
-    carriers: Vec<ConnectionId>,
-    /// Resolves when the host has been told of the end.
-    over: oneshot::Receiver<()>,
-}
-
-/// A peer with a connection or a session.
-#[derive(Debug, Default)]
-struct Peer {
-    connections: Vec<Connection>,
-    session: Option<Session>,
-    /// Sessions that are ending because a newer one has taken their place.
-    replaced: usize,
-    /// Sessions in a row that failed, or ended early.
-    failures: u32,
-    /// Not before this may a session be opened.
-    reopen_at: Option<Instant>,
-}
-
-impl Peer {
-    fn is_gone(&self) -> bool {
-        self.connections.is_empty() && self.session.is_none() && self.replaced == 0
-    }
-
-    /// Whether a connection that may carry the session is still there.
-    fn is_carried(&self) -> bool {
-        let carries = |session: &Session| {
-            self.connections.iter().any(|connection| session.carriers.contains(&connection.id))
-        };
-        self.session.as_ref().is_some_and(carries)
-    }
 }
 
 /// What becomes a link.
@@ -409,7 +367,7 @@ impl Driver {
             }
         }
         let peer = self.peers.entry(id).or_default();
-        peer.connections.push(Connection { id: connection, route, ping_failures: 0 });
+        peer.connections.push(Connection { id: connection, route, rtt: None, ping_failures: 0 });
         self.open(id);
     }
 
@@ -428,19 +386,21 @@ impl Driver {
     fn open(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let early = peer.reopen_at.is_some_and(|at| at > Instant::now());
+        if !early {
+            peer.reopen_at = None;
+        }
         if self.own > id || peer.session.is_some() || peer.connections.is_empty() || early {
             return;
         }
-        peer.reopen_at = None;
         let begin = Begin::Open(self.control.clone(), id);
         self.start_session(id, begin, None);
     }
 
     fn on_stream(&mut self, id: PeerId, stream: libp2p::Stream) {
-        let paused = self.paused();
+        let closed = self.paused() || self.sessions.len() >= SESSIONS_MAX;
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let refused =
-            paused || self.own < id || peer.connections.is_empty() || peer.replaced >= REPLACED_MAX;
+            closed || self.own < id || peer.connections.is_empty() || peer.replaced >= REPLACED_MAX;
         if refused {
             tracing::debug!(peer = %id, "a stream was refused");
             return;
@@ -465,6 +425,9 @@ impl Driver {
             return;
         };
         let link = Link::new(key, connection.route.clone(), &self.options, self.shared.clone());
+        if let Some(rtt) = connection.rtt {
+            link.set_rtt(rtt);
+        }
         let (ended, over) = oneshot::channel();
         peer.session = Some(Session {
             link: link.clone(),
@@ -554,6 +517,7 @@ impl Driver {
         match result {
             Ok(rtt) => {
                 one.ping_failures = 0;
+                one.rtt = Some(rtt);
                 if let Some(session) = &peer.session {
                     session.link.set_rtt(rtt);
                 }
@@ -576,39 +540,6 @@ impl Driver {
             && let Some(session) = &peer.session
         {
             session.link.close();
-        }
-    }
-
-    fn on_mdns(&mut self, event: mdns::Event) {
-        match event {
-            mdns::Event::Discovered(found) => {
-                let mut peers: HashMap<PeerId, Vec<Multiaddr>> = HashMap::new();
-                for (peer, address) in found {
-                    peers.entry(peer).or_default().push(without_peer(address));
-                }
-                for (peer, addresses) in peers {
-                    self.on_discovered(peer, addresses);
-                }
-            }
-            mdns::Event::Expired(gone) => {
-                for (peer, address) in gone {
-                    self.targets.unsee(peer, &without_peer(address));
-                }
-            }
-        }
-    }
-
-    fn on_discovered(&mut self, id: PeerId, addresses: Vec<Multiaddr>) {
-        let Some(peer) = PeerKey::of(&id).filter(|_| id != self.own) else { return };
-        let wait = if self.own < id { Duration::ZERO } else { DISCOVERED_WAIT };
-        let due = Instant::now() + wait;
-        let mut noted = true;
-        for address in &addresses {
-            noted &= self.targets.see(id, address.clone(), due);
-        }
-        tracing::debug!(peer = %id, ?addresses, noted, "discovered");
-        if self.events.try_send(NetworkEvent::Discovered { peer, addresses }).is_err() {
-            tracing::debug!(peer = %id, "the host is too busy to hear of a discovery");
         }
     }
 }

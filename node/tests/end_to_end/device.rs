@@ -1,6 +1,6 @@
 //! A device under test: its own data directory, its daemon, and commands that talk to it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -35,13 +35,38 @@ impl Ran {
 }
 
 /// Runs the command with these arguments, `--data-dir` included where it is wanted.
+///
+/// A command that does not end is killed, and the test with it.
+#[track_caller]
 pub fn meshwork(args: &[&str]) -> Ran {
-    let output = command().args(args).output().expect("the command can be run");
+    let mut child = command()
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command can be run");
+    let stdout = all(child.stdout.take().expect("the output is piped"));
+    let stderr = all(child.stderr.take().expect("the talk is piped"));
+    let Ok(stdout) = stdout.recv_timeout(PATIENCE) else {
+        child.kill().ok();
+        child.wait().ok();
+        panic!("{args:?} did not end");
+    };
     Ran {
-        code: output.status.code().expect("the command was not killed"),
-        stdout: String::from_utf8(output.stdout).expect("output is UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("talk is UTF-8"),
+        code: child.wait().ok().and_then(|status| status.code()).expect("it was not killed"),
+        stdout,
+        stderr: stderr.recv_timeout(PATIENCE).expect("the talk ends with the output"),
     }
+}
+
+fn all(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("what is said is UTF-8");
+        sender.send(text).ok();
+    });
+    receiver
 }
 
 fn command() -> Command {

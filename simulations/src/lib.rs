@@ -1,1 +1,23 @@
 //! A deterministic world around the production replica.
+//!
+//! A seed in → the same run, always: one thread, virtual time, one event queue, one generator. The world
+//! performs the engine's effects on links that lose, repeat, reorder, corrupt and break, and on disks that
+//! forget what was not synced. First anything may fail, then everything heals and must converge.
+//! Invariant: nothing here reads a clock but the program's progress report. Not here: sockets, threads.
+
+mod check;
+mod disk;
+mod people;
+mod plan;
+mod world;
+
+pub use check::Violation;
+pub use disk::CrashDisk;
+pub use plan::{Faults, Plan};
+pub use world::{Report, World};
+
+/// Runs one seed from beginning to end.
+#[must_use]
+pub fn run(seed: u64) -> Report {
+    World::new(Plan::draw(seed)).run()
+}

@@ -8,7 +8,7 @@ use super::{Replica, spread, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
 use crate::identity;
-use crate::ids::{LinkId, SpaceId, Time};
+use crate::ids::{DeviceId, LinkId, SpaceId, Time};
 use crate::limits;
 use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::rejection::Rejection;
@@ -202,20 +202,21 @@ impl Replica {
         }
         let Some(space) = self.spaces.get_mut(&id) else { return Ok(()) };
         let member = space.membership.roster().may(peer, Role::Relay);
-        let joining = space.joining.is_some();
-        let mut refusal = None;
-        if !joining && !member {
+        if space.joining.is_none() && !member && !vouched(space, peer, &ops) {
             ops.retain(|op| op.author == peer && matches!(op.body, OpBody::Join { .. }));
             let join = ops.first().ok_or(Rejection::NotMember)?;
-            refusal = refuse_join(id, space.membership.roster(), join, now);
+            if let Some(reason) = refuse_join(id, space.membership.roster(), join, now) {
+                self.refuse(link, id, reason, effects);
+                return Ok(());
+            }
         }
-        if let Some(reason) = refusal {
-            self.refuse(link, id, reason, effects);
-            return Ok(());
-        }
+        let asks = ops.iter().any(|op| op.author == peer && matches!(op.body, OpBody::Join { .. }));
         let was_ready = space.ready();
         let added = space.membership.insert(id, ops);
         if added.is_empty() {
+            if asks && member {
+                self.send_all_operations(link, id, now, effects);
+            }
             return Ok(());
         }
         let mut turn = turn!(self, now, rng, effects);
@@ -452,6 +453,16 @@ impl Replica {
         }
         Ok(())
     }
+}
+
+/// Whether operations show that a member has let `peer` in: they make it one, and somebody who may has
+/// wrapped a key to it. Its own word that it joined is judged by the invite's expiry instead.
+fn vouched(space: &crate::space::Space, peer: DeviceId, ops: &[Op]) -> bool {
+    let mut membership = space.membership.clone();
+    membership.insert(space.id, ops.to_vec());
+    let roster = membership.roster();
+    roster.may(peer, Role::Relay)
+        && roster.epochs.values().any(|epoch| epoch.wraps.contains_key(&peer))
 }
 
 /// Why the join of somebody who is not a member yet is not accepted here, if it is not.

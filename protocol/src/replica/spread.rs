@@ -337,7 +337,8 @@ impl Replica {
         let nonce = session.nonce;
         let granted = session.grant;
         let settled = !session.shared.is_empty() && session.shared.values().all(|s| s.known);
-        let shared: Vec<SpaceId> = session.shared.keys().copied().collect();
+        let shared: Vec<(SpaceId, bool)> =
+            session.shared.iter().map(|(id, shared)| (*id, shared.known)).collect();
         if !settled {
             self.send(link, &Frame::Hello(Hello { nonce }), effects);
             self.send_claims(link, rng, effects);
@@ -345,10 +346,13 @@ impl Replica {
         if !shared.is_empty() {
             self.send(link, &Frame::Credit(Credit { granted }), effects);
         }
-        for id in shared {
+        for (id, known) in shared {
             if self.spaces.get(&id).is_some_and(|space| space.joining.is_some()) {
                 self.start_sharing(link, id, now, rng, effects);
             } else {
+                if !known {
+                    self.send_all_operations(link, id, now, effects);
+                }
                 self.hand_out_key(link, id, now, rng, effects);
                 self.send_heads(link, id, List::IfUnsent, now, rng, effects);
             }

@@ -1,0 +1,148 @@
+//! `meshwork-sim`: run seeds of the simulated world.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use meshwork_sim::Report;
+use serde_json::json;
+
+/// Run the production replication engine in a simulated world of failing links, disks and machines.
+#[derive(Parser)]
+#[command(name = "meshwork-sim", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run one seed and report on it.
+    Run {
+        /// The seed; the same one gives the same run.
+        #[arg(long)]
+        seed: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run many seeds; list those that fail.
+    Explore {
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        seeds: u64,
+        /// The first one.
+        #[arg(long, default_value_t = 0)]
+        start: u64,
+        /// How many at a time [default: one per core].
+        #[arg(long)]
+        jobs: Option<usize>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().verb {
+        Verb::Run { seed, json } => run(seed, json),
+        Verb::Explore { seeds, start, jobs, json } => explore(start, seeds, jobs, json),
+    }
+}
+
+fn run(seed: u64, json: bool) -> ExitCode {
+    let began = Instant::now();
+    let report = meshwork_sim::run(seed);
+    let rate = per_second(report.events, began);
+    let passed = report.failures.is_empty();
+    if json {
+        let mut value = serde_json::to_value(&report).expect("a report is plain JSON");
+        value["seed"] = json!(seed);
+        value["events_per_s"] = json!(rate.round());
+        println!("{value}");
+    } else {
+        println!("{}", report.plan);
+        println!(
+            "{} events in {} s of the world, {} edits granted, {} crashes, {rate:.0} events/s",
+            report.events,
+            report.virtual_ms / 1_000,
+            report.granted,
+            report.crashes
+        );
+        println!("trace {}", report.trace_hash);
+        for failure in &report.failures {
+            println!("FAILED {}: {}", failure.invariant, failure.detail);
+        }
+        if passed {
+            println!("converged");
+        }
+    }
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn explore(start: u64, seeds: u64, jobs: Option<usize>, json: bool) -> ExitCode {
+    let began = Instant::now();
+    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let next = AtomicU64::new(start);
+    let failed: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+    let done = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= start + seeds {
+                        break;
+                    }
+                    let report = meshwork_sim::run(seed);
+                    if !report.failures.is_empty() {
+                        failed.lock().expect("no thread panics with it").push(report);
+                    }
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    progress(done, seeds, began);
+                }
+            });
+        }
+    });
+    eprintln!();
+    let mut failed = failed.into_inner().expect("no thread panics with it");
+    failed.sort_by_key(|report| report.plan.seed);
+    let rate = per_second(seeds, began);
+    if json {
+        let failures: Vec<_> = failed
+            .iter()
+            .flat_map(|report| {
+                report.failures.iter().map(|failure| {
+                    json!({"seed": report.plan.seed, "invariant": failure.invariant,
+                           "detail": failure.detail})
+                })
+            })
+            .collect();
+        println!("{}", json!({"seeds": seeds, "failures": failures, "seeds_per_s": rate}));
+    } else {
+        for report in &failed {
+            println!("{}", report.plan);
+            for failure in &report.failures {
+                println!("  FAILED {}: {}", failure.invariant, failure.detail);
+            }
+        }
+        println!("{seeds} seeds, {} failed, {rate:.1} seeds/s", failed.len());
+    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn progress(done: u64, of: u64, began: Instant) {
+    if done.is_multiple_of(10) || done == of {
+        let rate = per_second(done, began);
+        let left = (of - done) as f64 / rate.max(0.001);
+        eprint!("\r{done} of {of} seeds, {rate:.1}/s, {left:.0} s left   ");
+        let _ = std::io::stderr().flush();
+    }
+}
+
+fn per_second(count: u64, began: Instant) -> f64 {
+    count as f64 / began.elapsed().as_secs_f64().max(0.000_001)
+}

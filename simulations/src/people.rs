@@ -1,0 +1,91 @@
+//! What the users of a world do, and what they were promised.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meshwork_crdt::{Edit, Shape, Value};
+use meshwork_protocol::{Action, ObjectEdit, SpaceId, Target, WishId};
+use rand_core::Rng;
+
+/// The set to which every device adds a marker for each of its edits: what was granted must be found.
+pub(crate) const MARKERS: &str = "markers";
+
+/// What was granted: for each space the markers that are durable somewhere.
+#[derive(Debug, Default)]
+pub(crate) struct Promises {
+    asked: BTreeMap<(usize, WishId), (SpaceId, String)>,
+    granted: BTreeMap<SpaceId, BTreeSet<String>>,
+    next: u64,
+}
+
+impl Promises {
+    /// A new marker of a device, to be remembered under the wish that writes it.
+    pub(crate) fn ask(&mut self, device: usize, wish: WishId, space: SpaceId) -> String {
+        self.next += 1;
+        let marker = format!("d{device}-{}", self.next);
+        self.asked.insert((device, wish), (space, marker.clone()));
+        marker
+    }
+
+    pub(crate) fn grant(&mut self, device: usize, wish: WishId) {
+        if let Some((space, marker)) = self.asked.remove(&(device, wish)) {
+            self.granted.entry(space).or_default().insert(marker);
+        }
+    }
+
+    pub(crate) fn granted(&self, space: SpaceId) -> impl Iterator<Item = &String> {
+        self.granted.get(&space).into_iter().flatten()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.granted.values().map(BTreeSet::len).sum()
+    }
+}
+
+/// A random edit, and a marker beside it. `length` tells how long a text is here now.
+pub(crate) fn edits(
+    rng: &mut dyn Rng,
+    marker: String,
+    length: impl Fn(&str) -> usize,
+) -> Vec<ObjectEdit> {
+    let pick = |rng: &mut dyn Rng, n: u32| rng.next_u32() % n;
+    let named = |name: &str, shape| Target::Named { name: name.to_owned(), shape };
+    let mut edits = vec![ObjectEdit {
+        target: named(MARKERS, Shape::Set),
+        action: Action::Change(Edit::Add(Value::Text(marker.clone()))),
+    }];
+    let n = pick(rng, 3);
+    let (target, action) = match pick(rng, 9) {
+        0 => (named("title", Shape::Register), Action::Change(Edit::Set(marker.into()))),
+        1 => {
+            let edit = Edit::Put { key: format!("k{n}"), value: marker.into() };
+            (named("settings", Shape::Map), Action::Change(edit))
+        }
+        2 => {
+            let edit = Edit::Remove { key: format!("k{n}") };
+            (named("settings", Shape::Map), Action::Change(edit))
+        }
+        3 => {
+            let by = i64::from(pick(rng, 20)) - 10;
+            (named("visits", Shape::Counter), Action::Change(Edit::Increment(by)))
+        }
+        4 | 5 => {
+            let name = format!("notes{n}");
+            let length = length(&name);
+            let at = pick(rng, 1 + u32::try_from(length).unwrap_or(0)) as usize;
+            let delete = (pick(rng, 4) as usize).min(length - at);
+            let edit = Edit::Splice { at, delete, insert: marker };
+            (named(&name, Shape::Text), Action::Change(edit))
+        }
+        6 => {
+            let content = format!("file {}", pick(rng, 2));
+            (Target::File { name: format!("file{n}.md"), content }, Action::Create)
+        }
+        7 => (named(&format!("notes{n}"), Shape::Text), Action::Delete),
+        _ => {
+            let name = format!("notes{}", pick(rng, 3));
+            (named(&format!("notes{n}"), Shape::Text), Action::Rename(name))
+        }
+    };
+    edits.push(ObjectEdit { target, action });
+    edits
+}

@@ -161,6 +161,12 @@ impl Op {
     }
 }
 
+impl Op {
+    pub(crate) fn is_join(&self) -> bool {
+        matches!(self.body, OpBody::Join { .. })
+    }
+}
+
 /// What the holder of an invite's secret signs to let `card` into `space`.
 pub(crate) fn join_proof(space: SpaceId, invite: OpId, card: &DeviceCard) -> Vec<u8> {
     let mut message = JOIN_PROOF.to_vec();

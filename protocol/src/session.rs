@@ -84,7 +84,7 @@ impl Session {
             granted: limits::CREDIT_BYTES,
             received: 0,
             grant: limits::CREDIT_BYTES,
-            dirty: false,
+            dirty: true,
             wake: None,
             next_repair: now.plus_ms(limits::REPAIR_EVERY_MS),
         }

@@ -203,14 +203,14 @@ impl Replica {
         let Some(space) = self.spaces.get_mut(&id) else { return Ok(()) };
         let member = space.membership.roster().may(peer, Role::Relay);
         if space.joining.is_none() && !member && !vouched(space, peer, &ops) {
-            ops.retain(|op| op.author == peer && matches!(op.body, OpBody::Join { .. }));
+            ops.retain(|op| op.author == peer && op.is_join());
             let join = ops.first().ok_or(Rejection::NotMember)?;
             if let Some(reason) = refuse_join(id, space.membership.roster(), join, now) {
                 self.refuse(link, id, reason, effects);
                 return Ok(());
             }
         }
-        let asks = ops.iter().any(|op| op.author == peer && matches!(op.body, OpBody::Join { .. }));
+        let asks = matches!(ops.as_slice(), [op] if op.author == peer && op.is_join());
         let was_ready = space.ready();
         let added = space.membership.insert(id, ops);
         if added.is_empty() {
@@ -256,7 +256,7 @@ impl Replica {
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
         for link in links {
             let Some(peer) = self.member_on(link, id) else { continue };
-            if added.iter().any(|op| op.author == peer && matches!(op.body, OpBody::Join { .. })) {
+            if added.iter().any(|op| op.author == peer && op.is_join()) {
                 self.send_all_operations(link, id, now, effects);
                 self.start_sharing(link, id, now, rng, effects);
             } else {

@@ -27,6 +27,7 @@ use crate::identity;
 use crate::lock::DirLock;
 use crate::network::{self, Network, NetworkError, NetworkEvent};
 use crate::node::{Node, Parts};
+use crate::share::Shares;
 use crate::subscription::{Notice, Subscription};
 
 const STORE_DIR: &str = "store";
@@ -158,6 +159,7 @@ impl Builder {
             links: links_seen,
             stopped: stop_seen,
             endpoint: OnceLock::new(),
+            shares: Shares::default(),
         });
         let server = match self.api {
             None => None,
@@ -171,6 +173,10 @@ impl Builder {
             },
         };
         tokio::spawn(supervise(end, network, server, opened.lock, stopped));
+        let resumed = node.clone();
+        tokio::task::spawn_blocking(move || resumed.shares().resume(&resumed))
+            .await
+            .map_err(|error| Failure::internal(format!("resuming shares: {error}")))?;
         Ok(node)
     }
 

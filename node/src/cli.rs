@@ -14,6 +14,7 @@ mod members;
 mod online;
 mod peers;
 mod put;
+mod share;
 mod space;
 mod status;
 mod stop;
@@ -75,6 +76,7 @@ enum Verb {
     Edit(edit::Edit),
     Watch(watch::Watch),
     Status(status::Status),
+    Share(share::Share),
     Peers(peers::Peers),
     Online(online::Online),
     Offline(online::Offline),
@@ -132,6 +134,7 @@ impl Verb {
             Self::Edit(verb) => verb.run(context),
             Self::Watch(verb) => verb.run(context),
             Self::Status(verb) => verb.run(context),
+            Self::Share(verb) => verb.run(context),
             Self::Peers(verb) => verb.run(context),
             Self::Online(verb) => verb.run(context),
             Self::Offline(verb) => verb.run(context),

@@ -26,6 +26,7 @@ mod identity;
 mod lock;
 mod network;
 mod node;
+pub mod share;
 mod space;
 mod subscription;
 

@@ -21,6 +21,7 @@ use crate::clock;
 use crate::daemon::Engine;
 use crate::failure::{Failure, Result};
 use crate::network::{Network, PeerKey};
+use crate::share::{ShareStatus, Shares};
 use crate::space::Space;
 use crate::subscription::{Notice, Subscription};
 
@@ -79,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) links: watch::Receiver<usize>,
     pub(crate) stopped: watch::Receiver<Option<Result<()>>>,
     pub(crate) endpoint: OnceLock<types::Endpoint>,
+    pub(crate) shares: Shares,
 }
 
 impl std::fmt::Debug for Node {
@@ -441,6 +443,24 @@ impl Node {
         self.inner.0.endpoint.set(endpoint).expect("a node serves the API once");
     }
 
+    /// The shared folders. A node with shares ends by [`Node::shutdown`] only.
+    #[must_use]
+    pub fn shares(&self) -> &Shares {
+        &self.inner.0.shares
+    }
+
+    /// Binds a folder to a space and keeps both the same from now on, across restarts.
+    ///
+    /// # Errors
+    /// `FailureKind::Usage` if the folder is shared already or inside one that is,
+    /// `FailureKind::Storage` if it cannot be used.
+    pub async fn share(&self, space: &Space, dir: &Path) -> Result<ShareStatus> {
+        let (node, space, dir) = (self.clone(), space.clone(), dir.to_owned());
+        tokio::task::spawn_blocking(move || node.shares().add(&space, &dir))
+            .await
+            .map_err(|error| Failure::internal(format!("sharing a folder: {error}")))?
+    }
+
     /// Asks the node to stop, without waiting for it.
     pub(crate) fn request_stop(&self) {
         self.engine().stop();
@@ -451,7 +471,10 @@ impl Node {
     /// # Errors
     /// The failure that has stopped the node before.
     pub async fn shutdown(&self) -> Result<()> {
+        let node = self.clone();
+        let stopped = tokio::task::spawn_blocking(move || node.shares().stop()).await;
         self.engine().stop();
+        stopped.map_err(|error| Failure::internal(format!("stopping shares: {error}")))?;
         self.stopped().await
     }
 

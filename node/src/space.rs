@@ -24,6 +24,7 @@ use crate::node::{Invitation, Node, unexpected};
 use crate::subscription::{Notice, Subscription};
 
 pub use merge::TextBase;
+pub(crate) use merge::splices;
 pub use put::Put;
 pub(crate) use put::no_object;
 pub use watch::{Change, Snapshot, Update, Watch};
@@ -128,6 +129,15 @@ impl Space {
     pub async fn find(&self, name: &str) -> Result<Option<ObjectView>> {
         let (id, name) = (self.id, name.to_owned());
         self.node.engine().query(move |replica| Ok(replica.find(id, &name))).await
+    }
+
+    /// One object, live or deleted, for threads outside the runtime.
+    ///
+    /// # Errors
+    /// `FailureKind::NotRunning`.
+    pub fn object_blocking(&self, object: ObjectId) -> Result<Option<ObjectView>> {
+        let id = self.id;
+        self.node.engine().query_blocking(move |replica| Ok(replica.object(id, object)))
     }
 
     /// Looks at an object where it lives; `None` if there is no such object.

@@ -381,8 +381,10 @@ impl World {
         let delay = self.about(self.plan.edit_every_ms);
         self.after(delay, What::Edit { device });
         let late = device >= self.plan.devices;
-        let no_space =
-            self.devices[device].replica.as_ref().is_some_and(|replica| replica.spaces().is_empty());
+        let no_space = self.devices[device]
+            .replica
+            .as_ref()
+            .is_some_and(|replica| replica.spaces().is_empty());
         if late && no_space {
             self.join_all(device);
             return;
@@ -397,14 +399,15 @@ impl World {
             let name = format!("notes{n}");
             let found = replica.find(space, &name).map(|view| view.id);
             let length = found.and_then(|id| {
-                replica.read(space, id, |object| object.as_text().map_or(0, |text| text.len())).ok()?
+                replica
+                    .read(space, id, |object| object.as_text().map_or(0, |text| text.len()))
+                    .ok()?
             });
             lengths.insert(name, length.unwrap_or(0));
         }
         let wish = WishId(self.devices[device].wishes + 1);
         let marker = self.promises.ask(device, wish, space);
-        let edits =
-            edits(&mut self.rng, marker, |name| lengths.get(name).copied().unwrap_or(0));
+        let edits = edits(&mut self.rng, marker, |name| lengths.get(name).copied().unwrap_or(0));
         self.wish(device, Wish::Edit { space, edits });
     }
 
@@ -679,7 +682,10 @@ impl World {
                 match &first {
                     None => first = Some(here),
                     Some(there) if there.1 != here.1 => {
-                        return Some(format!("device {n} holds {:?}, another {:?}", here.1, there.1));
+                        return Some(format!(
+                            "device {n} holds {:?}, another {:?}",
+                            here.1, there.1
+                        ));
                     }
                     Some(there) if there.0 != here.0 => {
                         return Some(format!(

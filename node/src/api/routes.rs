@@ -18,11 +18,12 @@ use serde::de::DeserializeOwned;
 use super::guard::{Guard, require_own_origin, require_token};
 use super::types::{
     CreateSpace, Digest, Edited, Edits, Invite, Invited, Join, Member, ObjectQuery, ObjectSummary,
-    ObjectValue, Online, Peer, PutObject, SpaceStatus, Status, Waiting, WatchQuery,
+    ObjectValue, Online, Peer, PutObject, ShareFolder, SpaceStatus, Status, Waiting, WatchQuery,
 };
 use super::watch;
 use crate::failure::{Failure, Result};
 use crate::node::{Invitation, JOIN_TIMEOUT, Node};
+use crate::share::ShareStatus;
 use crate::space::{Put, Receipt, Space, TextBase, no_object};
 
 /// Longest request body.
@@ -39,6 +40,7 @@ pub(super) fn router(node: Node, guard: Arc<Guard>) -> Router {
         .route("/online", post(set_online))
         .route("/shutdown", post(shutdown))
         .route("/joins", post(join))
+        .route("/shares", get(shares).post(share))
         .route("/spaces", get(spaces).post(create_space))
         .route("/spaces/{space}", get(space))
         .route("/spaces/{space}/invites", post(invite))
@@ -128,6 +130,18 @@ async fn peers(State(node): State<Node>) -> Result<Json<Vec<Peer>>> {
 async fn set_online(State(node): State<Node>, Body(wanted): Body<Online>) -> Json<Online> {
     node.set_online(wanted.online).await;
     Json(wanted)
+}
+
+async fn shares(State(node): State<Node>) -> Json<Vec<ShareStatus>> {
+    Json(node.shares().status())
+}
+
+async fn share(
+    State(node): State<Node>,
+    Body(wanted): Body<ShareFolder>,
+) -> Result<Json<ShareStatus>> {
+    let space = node.resolve(&wanted.space).await?;
+    Ok(Json(node.share(&space, &wanted.dir).await?))
 }
 
 async fn shutdown(State(node): State<Node>) -> StatusCode {

@@ -384,6 +384,16 @@ pub struct Digest {
     pub digest: String,
 }
 
+/// Body of `POST /v1/shares`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShareFolder {
+    /// The folder, as an absolute path.
+    pub dir: PathBuf,
+    /// The space: its name, its id, or the beginning of its id.
+    pub space: String,
+}
+
 /// Body and answer of `POST /v1/online`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

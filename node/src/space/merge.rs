@@ -19,7 +19,7 @@ pub struct TextBase {
 }
 
 /// The splices that turn `old`, whose characters are `spans`, into `new`.
-pub(super) fn splices(old: &str, spans: &[DotRange], new: &str) -> Vec<Edit> {
+pub(crate) fn splices(old: &str, spans: &[DotRange], new: &str) -> Vec<Edit> {
     let old: Vec<char> = old.chars().collect();
     let new: Vec<char> = new.chars().collect();
     let prefix = old.iter().zip(&new).take_while(|(a, b)| a == b).count();

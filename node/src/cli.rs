@@ -5,6 +5,7 @@
 
 mod client;
 mod del;
+mod demo;
 mod duration;
 mod edit;
 mod get;
@@ -81,6 +82,7 @@ enum Verb {
     Online(online::Online),
     Offline(online::Offline),
     Stop(stop::Stop),
+    Demo(demo::Demo),
 }
 
 /// What every verb gets.
@@ -139,6 +141,7 @@ impl Verb {
             Self::Online(verb) => verb.run(context),
             Self::Offline(verb) => verb.run(context),
             Self::Stop(verb) => verb.run(context),
+            Self::Demo(verb) => verb.run(context),
         }
     }
 }

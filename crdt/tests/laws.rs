@@ -148,7 +148,7 @@ fn text_is_lawful() {
 
 fn edit_text(text: &mut Text, writer: &Writer, a: u8, b: u8) -> Option<Text> {
     let at = usize::from(a) % (text.len() + 1);
-    if b % 4 == 0 && text.len() > at {
+    if b.is_multiple_of(4) && text.len() > at {
         text.delete(at, (text.len() - at).min(1 + usize::from(b) % 3))
     } else {
         let letters = ["x", "yz", "abc", "é"];
@@ -281,9 +281,8 @@ fn the_laws_reject_what_is_no_lattice() {
             other.0 > 0
         }
     }
-    let broken = |check: Box<dyn Fn() + std::panic::UnwindSafe>| {
-        std::panic::catch_unwind(move || check()).is_err()
-    };
+    let broken =
+        |check: Box<dyn Fn() + std::panic::UnwindSafe>| std::panic::catch_unwind(check).is_err();
     assert!(broken(Box::new(|| {
         laws::lattice_triple(&LastHeard(1), &LastHeard(2), &LastHeard(3));
     })));

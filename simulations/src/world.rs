@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use meshwork_crdt::{Object, Value};
 use meshwork_protocol::store::{Store, StoreError, WriteBatch};
 use meshwork_protocol::{
     DeviceId, Effects, Event, Host, Identity, Input, LinkId, Outcome, Replica, Role, SpaceId,
@@ -14,10 +13,12 @@ use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{Rng, SeedableRng as _};
 use serde::Serialize;
 
-use crate::check::{Violation, leaks};
+use crate::check::Violation;
 use crate::disk::CrashDisk;
-use crate::people::{MARKERS, Promises, edits};
+use crate::people::{Promises, edits};
 use crate::plan::{Faults, Plan};
+
+mod judge;
 
 /// When worlds begin, in milliseconds since the Unix epoch.
 const DAWN_MS: u64 = 1_700_000_000_000;
@@ -652,99 +653,5 @@ impl World {
 
     fn fail(&mut self, invariant: &'static str, detail: impl Into<String>) {
         self.failures.push(Violation::new(invariant, detail));
-    }
-
-    /// Whether all members hold and show the same.
-    fn agreed(&mut self) -> bool {
-        self.disagreement().is_none()
-    }
-
-    fn disagreement(&mut self) -> Option<String> {
-        for space in self.spaces.clone() {
-            let mut first: Option<([u8; 32], Vec<(String, u64)>)> = None;
-            for n in 0..self.members() {
-                let Some(replica) = &mut self.devices[n].replica else {
-                    return Some(format!("device {n} is down"));
-                };
-                let Some(view) = replica.space(space).filter(|view| view.ready) else {
-                    return Some(format!("device {n} has not been let into {space:?}"));
-                };
-                let logs: Vec<(String, u64)> =
-                    view.logs.iter().map(|log| (log.log.to_string(), log.applied)).collect();
-                if view.waiting > 0 {
-                    return Some(format!("device {n} waits with {} entries", view.waiting));
-                }
-                let digest = match replica.digest(space) {
-                    Ok(Some(digest)) => digest,
-                    other => return Some(format!("device {n}: {other:?}")),
-                };
-                let here = (digest, logs);
-                match &first {
-                    None => first = Some(here),
-                    Some(there) if there.1 != here.1 => {
-                        return Some(format!(
-                            "device {n} holds {:?}, another {:?}",
-                            here.1, there.1
-                        ));
-                    }
-                    Some(there) if there.0 != here.0 => {
-                        return Some(format!(
-                            "device {n} shows something else with the same entries {:?}",
-                            here.1
-                        ));
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        None
-    }
-
-    /// What must hold in the end.
-    fn judge(&mut self) {
-        if !self.failures.is_empty() {
-            return;
-        }
-        if let Some(detail) = self.disagreement() {
-            self.fail("convergence", detail);
-            return;
-        }
-        for space in self.spaces.clone() {
-            let markers = self.markers(0, space);
-            let lost = self.promises.granted(space).find(|marker| !markers.contains(*marker));
-            if let Some(marker) = lost.cloned() {
-                self.fail("durability", format!("granted edit {marker} is gone from {space:?}"));
-            }
-        }
-        let secrets = self.secrets();
-        if let Some(leak) = leaks(&self.heard_by_stranger, &secrets) {
-            self.failures.push(leak);
-        }
-    }
-
-    fn markers(&mut self, n: usize, space: SpaceId) -> std::collections::BTreeSet<String> {
-        let Some(replica) = &mut self.devices[n].replica else { return Default::default() };
-        let found = replica.find(space, MARKERS).map(|view| view.id);
-        let value = found.and_then(|id| replica.read(space, id, Object::value).ok()?);
-        let Some(Value::List(items)) = value else { return Default::default() };
-        items
-            .into_iter()
-            .filter_map(|item| match item {
-                Value::Text(text) => Some(text),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// What a stranger must never be sent.
-    fn secrets(&self) -> Vec<Vec<u8>> {
-        let mut secrets: Vec<Vec<u8>> = vec![b"secret".to_vec(), MARKERS.as_bytes().to_vec()];
-        secrets.extend(self.spaces.iter().map(|space| space.0.to_vec()));
-        secrets.extend((0..self.members()).map(|n| self.id(n).0.to_vec()));
-        let logs = self.devices.iter().filter_map(|device| device.replica.as_ref());
-        for view in logs.flat_map(Replica::spaces) {
-            secrets.extend(view.logs.iter().map(|log| log.log.0.to_vec()));
-        }
-        secrets
     }
 }

@@ -15,7 +15,8 @@ use crate::rejection::Rejection;
 use crate::session::{self, Shared};
 use crate::turn::Turn;
 use crate::wire::{
-    Ack, Claim, Claims, Credit, Entries, Frame, Heads, Hello, Operations, Refused, Spread, Tag,
+    Ack, Claim, Claims, Credit, Entries, Frame, Heads, Hello, LogHead, Operations, Refused, Spread,
+    Tag,
 };
 
 /// Least time between two repeated answers of one kind on one link, in milliseconds.
@@ -335,15 +336,7 @@ impl Replica {
                 }
             }
             shared.known = true;
-            for head in &list.heads {
-                let here = space.head(head.log);
-                forked |= here.seq == head.seq
-                    && crate::space::short_hash(&shared.key, here.hash) != head.hash;
-                if shared.acked(head.log, head.seq, now) && head.log == space.own_log {
-                    let (peer, log, seq) = (session.peer, head.log, head.seq);
-                    effects.events.push(Event::Acked { space: id, peer, log, seq });
-                }
-            }
+            forked = take_heads(space, session.peer, shared, &list.heads, now, effects);
         }
         let due = |sent: Option<Time>| sent.is_none_or(|at| at.plus_ms(ANSWER_EVERY_MS) <= now);
         let answer = !same && due(shared.list_sent);
@@ -369,11 +362,11 @@ impl Replica {
         else {
             return Ok(());
         };
-        session.received = session.received.max(frame.sent);
         session.dirty = true;
         if frame.sent > session.grant {
             return Err(Rejection::OverCredit);
         }
+        session.received = session.received.max(frame.sent);
         if space.joining.is_some() {
             return Ok(());
         }
@@ -420,18 +413,7 @@ impl Replica {
         };
         session.dirty = true;
         let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
-        let mut forked = false;
-        for head in &frame.heads {
-            let here = space.head(head.log);
-            forked |= here.seq == head.seq
-                && crate::space::short_hash(&shared.key, here.hash) != head.hash;
-            let known = shared.progress.len() < limits::LOGS_PER_SPACE_MAX
-                || shared.progress.contains_key(&head.log);
-            if known && shared.acked(head.log, head.seq, now) && head.log == space.own_log {
-                let (peer, log, seq) = (session.peer, head.log, head.seq);
-                effects.events.push(Event::Acked { space: id, peer, log, seq });
-            }
-        }
+        let forked = take_heads(space, session.peer, shared, &frame.heads, now, effects);
         if forked { Err(Rejection::Forked) } else { Ok(()) }
     }
 
@@ -453,6 +435,32 @@ impl Replica {
         }
         Ok(())
     }
+}
+
+/// Notes what a peer holds durably; tells whether some head contradicts one held here. More logs than a space
+/// may have are not noted, and of this device's own log no more than it has written.
+fn take_heads(
+    space: &crate::space::Space,
+    peer: DeviceId,
+    shared: &mut Shared,
+    heads: &[LogHead],
+    now: Time,
+    effects: &mut Effects,
+) -> bool {
+    let mut forked = false;
+    for head in heads {
+        let here = space.head(head.log);
+        forked |=
+            here.seq == head.seq && crate::space::short_hash(&shared.key, here.hash) != head.hash;
+        let own = head.log == space.own_log;
+        let seq = if own { head.seq.min(here.seq) } else { head.seq };
+        let room = shared.progress.len() < limits::LOGS_PER_SPACE_MAX;
+        let noted = room || shared.progress.contains_key(&head.log);
+        if noted && shared.acked(head.log, seq, now) && own {
+            effects.events.push(Event::Acked { space: space.id, peer, log: head.log, seq });
+        }
+    }
+    forked
 }
 
 /// Whether operations show that a member has let `peer` in: they make it one, and somebody who may has

@@ -190,7 +190,10 @@ impl Replica {
                 continue;
             };
             let progress = shared.progress.entry(log).or_default();
-            if progress.lazy || progress.sent + 1 != first || credit < run.0.len() as u64 {
+            if progress.lazy
+                || progress.sent.saturating_add(1) != first
+                || credit < run.0.len() as u64
+            {
                 continue;
             }
             progress.sent = last;
@@ -319,8 +322,8 @@ impl Replica {
 
     fn send_credit(&mut self, link: LinkId, effects: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
-        let granted = session.received + limits::CREDIT_BYTES;
-        if granted - session.grant >= limits::CREDIT_BYTES / 4 {
+        let granted = session.received.saturating_add(limits::CREDIT_BYTES);
+        if granted.saturating_sub(session.grant) >= limits::CREDIT_BYTES / 4 {
             session.grant = granted;
             self.send(link, &Frame::Credit(Credit { granted }), effects);
         }

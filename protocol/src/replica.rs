@@ -34,6 +34,7 @@ pub struct Replica {
     identity: Identity,
     at_rest: AtRest,
     device_name: String,
+    checkpoint_entries: u64,
     spaces: BTreeMap<SpaceId, Space>,
     sessions: BTreeMap<LinkId, Session>,
     counters: Counters,
@@ -47,6 +48,7 @@ macro_rules! turn {
             identity: &$replica.identity,
             at_rest: &$replica.at_rest,
             device_name: &$replica.device_name,
+            checkpoint_entries: $replica.checkpoint_entries,
             now: $now,
             rng: $rng,
             effects: $effects,
@@ -76,6 +78,7 @@ impl Replica {
             identity,
             at_rest,
             device_name,
+            checkpoint_entries: limits::CHECKPOINT_ENTRIES,
             spaces: BTreeMap::new(),
             sessions: BTreeMap::new(),
             counters: Counters::default(),
@@ -104,6 +107,12 @@ impl Replica {
     #[must_use]
     pub fn device(&self) -> DeviceId {
         self.identity.device()
+    }
+
+    /// Writes changed objects to the store after this many applied entries instead of
+    /// [`limits::CHECKPOINT_ENTRIES`]: fewer means less to replay when it is opened, and more writing.
+    pub fn checkpoint_every(&mut self, entries: u64) {
+        self.checkpoint_entries = entries.max(1);
     }
 
     /// Handles a group of inputs, in order. What is to be done about them is added to `effects`, which the

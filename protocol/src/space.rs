@@ -442,7 +442,7 @@ impl Space {
     }
 
     fn checkpoint_if_due(&mut self, turn: &mut Turn<'_>) {
-        if self.applied_since_checkpoint >= limits::CHECKPOINT_ENTRIES
+        if self.applied_since_checkpoint >= turn.checkpoint_entries
             || self.bytes_since_checkpoint >= limits::CHECKPOINT_BYTES
         {
             self.checkpoint(turn);

@@ -24,6 +24,7 @@ pub(crate) struct Turn<'a> {
     pub identity: &'a Identity,
     pub at_rest: &'a AtRest,
     pub device_name: &'a str,
+    pub checkpoint_entries: u64,
     pub now: Time,
     pub rng: &'a mut dyn CryptoRng,
     pub effects: &'a mut Effects,

@@ -65,6 +65,8 @@ pub struct Plan {
     pub edit_every_ms: u64,
     /// Furthest a device's clock is off, in milliseconds.
     pub skew_ms_max: u64,
+    /// Applied entries after which a device writes its objects to its disk.
+    pub checkpoint_entries: u64,
     /// Whether a device that belongs to no space connects to the others.
     pub stranger: bool,
     /// What goes wrong.
@@ -100,6 +102,7 @@ impl Plan {
             heal_ms_max: 180_000,
             edit_every_ms: pick(100, 2_000),
             skew_ms_max: if pick(0, 1) == 0 { 0 } else { 600_000 },
+            checkpoint_entries: [1, 7, 40, 1_024][usize::try_from(pick(0, 3)).unwrap_or(0)],
             stranger: pick(0, 2) == 0,
             faults,
         }

@@ -628,7 +628,10 @@ impl World {
         let store = device.disk.clone();
         let name = format!("secret device {n}");
         match Replica::open(store, device.identity.clone(), &name, now, &mut device.rng) {
-            Ok(replica) => device.replica = Some(replica),
+            Ok(mut replica) => {
+                replica.checkpoint_every(self.plan.checkpoint_entries);
+                device.replica = Some(replica);
+            }
             Err(error) => self.fail("storage", format!("device {n} does not open: {error}")),
         }
         self.check_durable(n);

@@ -3,4 +3,6 @@
 mod api;
 mod device;
 mod failures;
+mod kill;
+mod lan;
 mod sharing;

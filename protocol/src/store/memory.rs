@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{KEY_BYTES_MAX, Store, StoreError, VALUE_BYTES_MAX, WriteBatch};
+use super::{Store, StoreError, WriteBatch};
 
 type Rows = Arc<BTreeMap<Vec<u8>, Vec<u8>>>;
 
@@ -58,12 +58,7 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, batch: &WriteBatch) -> Result<(), StoreError> {
-        for (key, value) in batch.iter() {
-            let bytes = value.map_or(0, <[u8]>::len);
-            if key.len() > KEY_BYTES_MAX || bytes > VALUE_BYTES_MAX {
-                return Err(StoreError::TooLarge { bytes: bytes.max(key.len()) });
-            }
-        }
+        batch.check_sizes()?;
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = Arc::make_mut(&mut rows);
         for (key, value) in batch.iter() {

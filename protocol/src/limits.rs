@@ -65,5 +65,7 @@ pub const CHECKPOINT_ENTRIES: u64 = 1_024;
 pub const CHECKPOINT_BYTES: usize = 4 * 1024 * 1024;
 /// Objects without unwritten changes that stay in memory, per space.
 pub const OBJECTS_CACHED_MAX: usize = 256;
+/// Snapshot rows of the objects that stay in memory, per space, about.
+pub const SNAPSHOT_ROWS_CACHED_MAX: u64 = 512;
 /// Longest plaintext row of an object snapshot, in bytes.
 pub const SNAPSHOT_ROW_BYTES: usize = 24 * 1024;

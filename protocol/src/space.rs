@@ -444,6 +444,7 @@ impl Space {
     fn checkpoint_if_due(&mut self, turn: &mut Turn<'_>) {
         if self.applied_since_checkpoint >= turn.checkpoint_entries
             || self.bytes_since_checkpoint >= limits::CHECKPOINT_BYTES
+            || self.objects.crowded()
         {
             self.checkpoint(turn);
         }

@@ -81,6 +81,8 @@ struct Loaded {
     object: Object,
     dirty: bool,
     used: u64,
+    /// Rows of its snapshot when it was last read or written: about how large it is.
+    rows: u32,
 }
 
 #[derive(Default)]
@@ -91,6 +93,8 @@ pub(crate) struct Objects {
     loaded: BTreeMap<ObjectId, Loaded>,
     dirty: BTreeSet<ObjectId>,
     uses: u64,
+    /// Snapshot rows of all loaded objects together.
+    held_rows: u64,
 }
 
 impl Objects {
@@ -195,6 +199,9 @@ impl Objects {
         id: ObjectId,
         turn: &mut Turn<'_>,
     ) -> Option<&mut Object> {
+        if self.loaded.len() > 2 * limits::OBJECTS_CACHED_MAX || self.crowded() {
+            self.evict();
+        }
         let meta = self.metas.get(&id)?;
         self.uses += 1;
         let used = self.uses;
@@ -202,7 +209,8 @@ impl Objects {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let object = read_snapshot(space, id, meta, turn)?;
-                entry.insert(Loaded { object, dirty: false, used })
+                self.held_rows += u64::from(meta.rows);
+                entry.insert(Loaded { object, dirty: false, used, rows: meta.rows })
             }
         };
         loaded.used = used;
@@ -226,6 +234,8 @@ impl Objects {
             {
                 loaded.dirty = false;
                 meta.rows = write_snapshot(space, id, meta.rows, &loaded.object, turn);
+                self.held_rows = self.held_rows + u64::from(meta.rows) - u64::from(loaded.rows);
+                loaded.rows = meta.rows;
             }
             let row = MetaRow {
                 shape: meta.shape.code(),
@@ -274,7 +284,13 @@ impl Objects {
         }
     }
 
-    /// Forgets the least recently used of the clean objects beyond the limit.
+    /// Whether loaded objects take more room than they should; those that are dirty can only go after a
+    /// checkpoint.
+    pub(crate) fn crowded(&self) -> bool {
+        self.held_rows > 2 * limits::SNAPSHOT_ROWS_CACHED_MAX
+    }
+
+    /// Forgets the least recently used of the clean objects beyond the limits.
     pub(crate) fn evict(&mut self) {
         let mut clean: Vec<(u64, ObjectId)> = self
             .loaded
@@ -283,9 +299,17 @@ impl Objects {
             .map(|(id, loaded)| (loaded.used, *id))
             .collect();
         clean.sort_unstable();
-        let surplus = clean.len().saturating_sub(limits::OBJECTS_CACHED_MAX);
-        for (_, id) in clean.into_iter().take(surplus) {
-            self.loaded.remove(&id);
+        let mut left = clean.len();
+        for (_, id) in clean {
+            let full = left > limits::OBJECTS_CACHED_MAX
+                || self.held_rows > limits::SNAPSHOT_ROWS_CACHED_MAX;
+            if !full {
+                break;
+            }
+            left -= 1;
+            if let Some(loaded) = self.loaded.remove(&id) {
+                self.held_rows -= u64::from(loaded.rows);
+            }
         }
     }
 }

@@ -226,3 +226,6 @@ fn read_format(turn: &mut Turn<'_>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! What a proven member can do with well-formed frames that lie.
+
+use meshwork_crdt::{Edit, LogId, Shape};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+
+use super::*;
+use crate::effect::{Host, Outcome};
+use crate::entry::Bytes;
+use crate::ids::WishId;
+use crate::input::{Action, ObjectEdit, Target, Wish};
+use crate::membership::Role;
+use crate::store::{MemoryStore, WriteBatch};
+use crate::wire::{
+    Ack, Claim, Claims, Credit, Entries, HeadList, Heads, LogHead, Operations, Spread,
+};
+
+struct Node {
+    replica: Replica,
+    store: Arc<MemoryStore>,
+    rng: ChaCha20Rng,
+}
+
+#[derive(Default)]
+struct Out {
+    store: Arc<MemoryStore>,
+    frames: Vec<Vec<u8>>,
+    outcome: Option<Outcome>,
+    closed: bool,
+}
+
+impl Host for Out {
+    fn send(&mut self, _: LinkId, frame: Vec<u8>) {
+        self.frames.push(frame);
+    }
+    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.store.commit(batch)
+    }
+    fn schedule(&mut self, _: Time, _: Timer) {}
+    fn notify(&mut self, event: Event) {
+        if let Event::Granted { outcome, .. } = event {
+            self.outcome = Some(outcome);
+        }
+    }
+    fn close(&mut self, _: LinkId) {
+        self.closed = true;
+    }
+}
+
+impl Node {
+    fn new(seed: u64) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let identity = Identity::generate(&mut rng);
+        let store = Arc::new(MemoryStore::new());
+        let replica = Replica::open(store.clone(), identity, "", Time(1), &mut rng).unwrap();
+        Self { replica, store, rng }
+    }
+
+    fn input(&mut self, input: Input, now: u64) -> Out {
+        let mut effects = Effects::default();
+        self.replica.handle([input], Time(now), &mut self.rng, &mut effects);
+        let mut out = Out { store: self.store.clone(), ..Out::default() };
+        effects.drain(&mut out).unwrap();
+        out
+    }
+
+    fn wish(&mut self, what: Wish) -> Outcome {
+        self.input(Input::Wished { wish: WishId(1), what }, 10).outcome.expect("it is granted")
+    }
+}
+
+const LINK: LinkId = LinkId(7);
+
+/// Two members on one link, everything said.
+fn pair() -> (Node, Node, SpaceId) {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    let Outcome::Created(space) = a.wish(Wish::CreateSpace { name: "x".into() }) else { panic!() };
+    let (role, expires) = (Role::Write, Time(1_000));
+    let wish = Wish::Invite { space, role, expires, uses: 1, addresses: vec![] };
+    let Outcome::Invited(ticket) = a.wish(wish) else { panic!() };
+    b.wish(Wish::Join { ticket });
+    let (id_a, id_b) = (a.replica.device(), b.replica.device());
+    let mut to_b = a.input(Input::PeerConnected { link: LINK, peer: id_b }, 10).frames;
+    let mut to_a = b.input(Input::PeerConnected { link: LINK, peer: id_a }, 10).frames;
+    while !to_a.is_empty() || !to_b.is_empty() {
+        for bytes in std::mem::take(&mut to_a) {
+            to_b.extend(a.input(Input::Received { link: LINK, bytes }, 10).frames);
+        }
+        for bytes in std::mem::take(&mut to_b) {
+            to_a.extend(b.input(Input::Received { link: LINK, bytes }, 10).frames);
+        }
+    }
+    assert!(b.replica.space(space).unwrap().ready);
+    (a, b, space)
+}
+
+#[test]
+fn extreme_numbers_from_a_member_neither_panic_nor_grow_without_bound() {
+    let (mut a, _, space) = pair();
+    let tag = a.replica.sessions[&LINK].shared[&space].tag_in;
+    let own = a.replica.spaces[&space].own_log;
+    let other = *a.replica.spaces[&space].logs.keys().find(|log| **log != own).unwrap();
+    let mut frames = Vec::new();
+    for log in [own, other, LogId([9; 16])] {
+        let head = LogHead { log, seq: u64::MAX, hash: [0; 8] };
+        frames.push(Frame::Ack(Ack { tag, heads: vec![head] }));
+        let list = Some(HeadList { from: LogId([0; 16]), to: LogId([255; 16]), heads: vec![head] });
+        frames.push(Frame::Heads(Heads { tag, frontier: [0; 16], membership: [0; 8], list }));
+        frames.push(Frame::Spread(Spread { tag, log, eager: false }));
+    }
+    frames.push(Frame::Credit(Credit { granted: u64::MAX }));
+    frames.push(Frame::Entries(Entries { tag, sent: u64::MAX, run: Bytes(vec![]) }));
+    frames.push(Frame::Operations(Operations { tag, ops: vec![] }));
+    frames.push(Frame::Claims(Claims { claims: vec![Claim([0; 16]); 3] }));
+    for n in 0..2_000_u16 {
+        let mut log = [1; 16];
+        log[..2].copy_from_slice(&n.to_be_bytes());
+        let head = LogHead { log: LogId(log), seq: u64::from(n), hash: [0; 8] };
+        frames.push(Frame::Ack(Ack { tag, heads: vec![head] }));
+    }
+    for (n, frame) in frames.iter().enumerate() {
+        let now = 20 + n as u64 * 500;
+        a.input(Input::Received { link: LINK, bytes: frame.encode() }, now);
+        a.input(Input::TimerFired(Timer::Link(LINK)), now);
+        let target = Target::Named { name: "n".into(), shape: Shape::Counter };
+        let edits = vec![ObjectEdit { target, action: Action::Change(Edit::Increment(1)) }];
+        let wish = Wish::Edit { space, edits };
+        a.input(Input::Wished { wish: WishId(2), what: wish }, now);
+    }
+    let shared = &a.replica.sessions[&LINK].shared[&space];
+    assert!(shared.progress.len() <= limits::LOGS_PER_SPACE_MAX);
+    assert_eq!(a.replica.space(space).unwrap().waiting, 0);
+    let member = a.replica.members(space).unwrap().into_iter().find(|m| !m.this_device).unwrap();
+    assert!(member.acked <= a.replica.spaces[&space].head(own).seq);
+}
+
+#[test]
+fn a_member_that_keeps_sending_nonsense_loses_its_link() {
+    let (mut a, _, _) = pair();
+    let mut closed = false;
+    for _ in 0..10 {
+        closed |= a.input(Input::Received { link: LINK, bytes: vec![1, 4, 0] }, 20).closed;
+    }
+    assert!(closed);
+}

@@ -64,10 +64,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Forgets what the peer was thought to have.
-    pub(crate) fn restart(&mut self) {
-        self.sent = 0;
-        self.acked = 0;
+    /// Takes in the peer's own list of what it holds: it has no more than that, whatever it acknowledged
+    /// before. What was sent since is on its way, unless this is the first list of the link.
+    pub(crate) fn correct(&mut self, listed: u64, first: bool) {
+        if first || listed < self.acked {
+            self.sent = listed;
+            self.acked = self.acked.min(listed);
+        }
     }
 }
 

@@ -330,10 +330,10 @@ impl Replica {
             let mut turn = turn!(self, now, rng, effects);
             spread::remember(space, session.peer, &mut turn);
         } else if let Some(list) = &frame.list {
-            if first {
-                for log in space.logs.keys().filter(|log| list.from <= **log && **log <= list.to) {
-                    shared.progress.entry(*log).or_default().restart();
-                }
+            for log in space.logs.keys().filter(|log| list.from <= **log && **log <= list.to) {
+                let listed = list.heads.iter().find(|head| head.log == *log);
+                let progress = shared.progress.entry(*log).or_default();
+                progress.correct(listed.map_or(0, |head| head.seq), first);
             }
             shared.known = true;
             forked = take_heads(space, session.peer, shared, &list.heads, now, effects);

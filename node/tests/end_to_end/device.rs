@@ -269,7 +269,8 @@ impl Drop for Watching {
     }
 }
 
-fn lines(stdout: ChildStdout) -> mpsc::Receiver<String> {
+/// What a process prints, line by line, as it prints it.
+pub fn lines(stdout: ChildStdout) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {

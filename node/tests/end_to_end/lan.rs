@@ -1,15 +1,14 @@
 //! Two nodes on one network segment that know nothing of each other's address: mDNS must do.
 //!
-//! The segment is a pair of network namespaces joined by a veth cable, which takes root; elsewhere the test says
-//! that it was skipped.
+//! The segment is a pair of network namespaces joined by a veth cable, which takes root; elsewhere
+//! the test says that it was skipped.
 
-use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::device::PATIENCE;
+use crate::device::{PATIENCE, lines};
 
 fn ip(args: &str) -> Result<(), String> {
     let output = Command::new("ip").args(args.split(' ')).output().map_err(|e| e.to_string())?;
@@ -63,10 +62,11 @@ impl<'a> Host<'a> {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.starts_with('{'), "the node in {namespace} does not start");
-        Self { namespace, dir, daemon }
+        let said = lines(daemon.stdout.take().unwrap());
+        let host = Self { namespace, dir, daemon };
+        let line = said.recv_timeout(PATIENCE).expect("the node says where it is");
+        assert!(line.starts_with('{'), "the node in {namespace} does not start: {line}");
+        host
     }
 
     fn run(&self, args: &[&str]) -> Output {

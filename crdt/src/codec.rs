@@ -161,13 +161,16 @@ pub struct Decoder<'a> {
     bytes: &'a [u8],
     logs: &'a LogTable,
     depth: u32,
+    /// How many logs have been met so far, and whether each was first met after those before it.
+    met: u32,
+    in_order: bool,
 }
 
 impl<'a> Decoder<'a> {
     /// A decoder of `bytes` that mention the logs of `logs`.
     #[must_use]
     pub fn new(bytes: &'a [u8], logs: &'a LogTable) -> Self {
-        Self { bytes, logs, depth: 0 }
+        Self { bytes, logs, depth: 0, met: 0, in_order: true }
     }
 
     /// The table the bytes refer to.
@@ -249,7 +252,15 @@ impl<'a> Decoder<'a> {
     /// [`DecodeError::Invalid`] if the table has no such index.
     pub fn log(&mut self) -> Result<LogId, DecodeError> {
         let index = u32::try_from(self.varint()?).map_err(|_| DecodeError::Invalid)?;
-        self.logs.get(index).ok_or(DecodeError::Invalid)
+        let log = self.logs.get(index).ok_or(DecodeError::Invalid)?;
+        self.in_order &= index <= self.met + 1;
+        self.met = self.met.max(index);
+        Ok(log)
+    }
+
+    /// Whether the bytes so far mention every log of the table, in its order: what an encoder leaves.
+    fn met_all(&self) -> bool {
+        self.in_order && usize::try_from(self.met) == Ok(self.logs.others.len())
     }
 
     /// Decodes something nested, at most [`crate::VALUE_DEPTH_MAX`] deep.
@@ -314,6 +325,9 @@ pub fn from_bytes<T: Decode>(bytes: &[u8]) -> Result<T, DecodeError> {
     let logs = LogTable::from_parts(LogId::ZERO, others)?;
     let mut body = Decoder::new(head.bytes, &logs);
     let value = T::decode(&mut body)?;
+    if !body.met_all() {
+        return Err(DecodeError::NotCanonical);
+    }
     body.finish()?;
     Ok(value)
 }

@@ -49,6 +49,12 @@ pub fn codec_value<T: Encode + Decode + PartialEq + Debug>(value: &T) {
     let mut longer = bytes.clone();
     longer.push(0);
     assert!(from_bytes::<T>(&longer).is_err(), "trailing bytes are accepted after {value:?}");
+    // The same with one more log in the table than the value mentions.
+    if let Some((count, rest)) = bytes.split_first().filter(|(count, _)| **count < 0x7f) {
+        let (table, body) = rest.split_at(usize::from(*count) * 16);
+        let unused = [&[count + 1], table, &[0xfe; 16], body].concat();
+        assert!(from_bytes::<T>(&unused).is_err(), "a log nobody mentions is accepted: {value:?}");
+    }
 }
 
 /// Checks that equal values have equal digests, and different ones different digests.

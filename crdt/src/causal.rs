@@ -133,6 +133,60 @@ impl CausalContext {
         self.0.is_empty()
     }
 
+    /// Takes consecutive dots out. O(log n) and the intervals touched.
+    pub fn remove_range(&mut self, range: DotRange) {
+        let Some(intervals) = self.0.get_mut(&range.log) else { return };
+        let (start, end) = (range.start, range.end());
+        if let Some((before, until)) =
+            intervals.range(..start).next_back().map(|(before, until)| (*before, *until))
+            && until > start
+        {
+            intervals.insert(before, start);
+            if until > end {
+                intervals.insert(end, until);
+            }
+        }
+        while let Some((next, until)) =
+            intervals.range(start..end).next().map(|(next, until)| (*next, *until))
+        {
+            intervals.remove(&next);
+            if until > end {
+                intervals.insert(end, until);
+            }
+        }
+        if intervals.is_empty() {
+            self.0.remove(&range.log);
+        }
+    }
+
+    /// The parts of `range` that are in the set, ascending. O(log n) and the parts.
+    pub fn overlap(&self, range: DotRange) -> impl Iterator<Item = DotRange> {
+        let (start, end) = (range.start, range.end());
+        self.0.get(&range.log).into_iter().flat_map(move |intervals| {
+            let from = intervals.range(..=start).next_back().map_or(start, |(from, _)| *from);
+            intervals.range(from..end.max(from)).filter_map(move |(from, until)| {
+                let (from, until) = ((*from).max(start), (*until).min(end));
+                (from < until).then(|| DotRange { log: range.log, start: from, len: until - from })
+            })
+        })
+    }
+
+    /// The parts of `range` that are not in the set, ascending.
+    pub fn gaps(&self, range: DotRange) -> impl Iterator<Item = DotRange> {
+        let mut rest = range;
+        std::iter::from_fn(move || {
+            while rest.len > 0 {
+                let (inside, len) = self.prefix(rest);
+                let part = DotRange { len, ..rest };
+                rest = DotRange { log: rest.log, start: rest.start + len, len: rest.len - len };
+                if !inside {
+                    return Some(part);
+                }
+            }
+            None
+        })
+    }
+
     /// How many of `range`'s dots from the first on are in the set, or, if the first is not, are not.
     #[must_use]
     pub fn prefix(&self, range: DotRange) -> (bool, u64) {

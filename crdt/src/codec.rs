@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::dot::{Dot, DotRange, LogId};
+use crate::shape::Shape;
 use crate::time::{HybridTime, Stamp};
 
 /// The logs that an encoding mentions; index 0 is the log of whoever wrote it.
@@ -161,6 +162,9 @@ pub struct Decoder<'a> {
     bytes: &'a [u8],
     logs: &'a LogTable,
     depth: u32,
+    /// How deep in containers, and the shape of what comes next, for stores that do not know their own.
+    levels: u32,
+    shape: Option<Shape>,
     /// How many logs have been met so far, and whether each was first met after those before it.
     met: u32,
     in_order: bool,
@@ -170,7 +174,7 @@ impl<'a> Decoder<'a> {
     /// A decoder of `bytes` that mention the logs of `logs`.
     #[must_use]
     pub fn new(bytes: &'a [u8], logs: &'a LogTable) -> Self {
-        Self { bytes, logs, depth: 0, met: 0, in_order: true }
+        Self { bytes, logs, depth: 0, levels: 0, shape: None, met: 0, in_order: true }
     }
 
     /// The table the bytes refer to.
@@ -263,6 +267,49 @@ impl<'a> Decoder<'a> {
         self.in_order && usize::try_from(self.met) == Ok(self.logs.others.len())
     }
 
+    /// The same for a store that is known by its shape only.
+    #[must_use]
+    pub(crate) fn of_shape(mut self, shape: Shape) -> Self {
+        self.shape = Some(shape);
+        self
+    }
+
+    /// The shape of what comes next.
+    pub(crate) fn shape(&self) -> Option<Shape> {
+        self.shape.clone()
+    }
+
+    /// Notes the shape of what comes next.
+    pub(crate) fn expect_shape(&mut self, shape: Shape) {
+        self.shape = Some(shape);
+    }
+
+    /// Decodes a part of a container, at most [`crate::SHAPE_DEPTH_MAX`] deep.
+    pub(crate) fn level<T>(
+        &mut self,
+        decode: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        if self.levels >= crate::shape::SHAPE_DEPTH_MAX {
+            return Err(DecodeError::TooDeep);
+        }
+        self.levels += 1;
+        let result = decode(self);
+        self.levels -= 1;
+        result
+    }
+
+    /// Decodes with the cursor on another shape.
+    pub(crate) fn within<T>(
+        &mut self,
+        shape: Option<Shape>,
+        decode: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        let outer = std::mem::replace(&mut self.shape, shape);
+        let result = decode(self);
+        self.shape = outer;
+        result
+    }
+
     /// Decodes something nested, at most [`crate::VALUE_DEPTH_MAX`] deep.
     pub(crate) fn nested<T>(
         &mut self,
@@ -314,6 +361,14 @@ pub fn to_bytes(value: &impl Encode) -> Vec<u8> {
 /// # Errors
 /// A [`DecodeError`] for anything else.
 pub fn from_bytes<T: Decode>(bytes: &[u8]) -> Result<T, DecodeError> {
+    from_bytes_as(None, bytes)
+}
+
+/// The same for a value that is known by its shape only.
+pub(crate) fn from_bytes_as<T: Decode>(
+    shape: Option<Shape>,
+    bytes: &[u8],
+) -> Result<T, DecodeError> {
     let none = LogTable::new(LogId::ZERO);
     let mut head = Decoder::new(bytes, &none);
     let count = head.count()?;
@@ -324,6 +379,7 @@ pub fn from_bytes<T: Decode>(bytes: &[u8]) -> Result<T, DecodeError> {
     }
     let logs = LogTable::from_parts(LogId::ZERO, others)?;
     let mut body = Decoder::new(head.bytes, &logs);
+    body.shape = shape;
     let value = T::decode(&mut body)?;
     if !body.met_all() {
         return Err(DecodeError::NotCanonical);
@@ -451,6 +507,32 @@ impl<A: Encode, B: Encode> Encode for (A, B) {
 impl<A: Decode, B: Decode> Decode for (A, B) {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok((A::decode(from)?, B::decode(from)?))
+    }
+}
+
+impl<T: Encode> Encode for std::cmp::Reverse<T> {
+    fn encode(&self, out: &mut Encoder<'_>) {
+        self.0.encode(out);
+    }
+}
+
+impl<T: Decode> Decode for std::cmp::Reverse<T> {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        T::decode(from).map(Self)
+    }
+}
+
+impl<A: Encode, B: Encode, C: Encode> Encode for (A, B, C) {
+    fn encode(&self, out: &mut Encoder<'_>) {
+        self.0.encode(out);
+        self.1.encode(out);
+        self.2.encode(out);
+    }
+}
+
+impl<A: Decode, B: Decode, C: Decode> Decode for (A, B, C) {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok((A::decode(from)?, B::decode(from)?, C::decode(from)?))
     }
 }
 

@@ -54,6 +54,12 @@ pub struct DotRange {
     pub len: u64,
 }
 
+impl From<Dot> for DotRange {
+    fn from(dot: Dot) -> Self {
+        Self { log: dot.log, start: dot.seq, len: 1 }
+    }
+}
+
 impl DotRange {
     /// The first dot.
     #[must_use]

@@ -1,56 +1,32 @@
 //! What merging is: a join that is associative, commutative and idempotent, and reports growth.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::causal::CausalContext;
+use crate::dot::LogId;
 
-/// A join-semilattice. `join` is the least upper bound; the laws in `laws` say what that means.
-pub trait Lattice {
+/// A join-semilattice with a bottom, which is `Default::default()`. `join` is the least upper bound; the laws
+/// in `laws` say what that means. Deltas are lattice values too.
+pub trait Lattice: Clone + Default + PartialEq {
     /// Takes in everything `other` knows; tells whether that was news.
     fn join(&mut self, other: Self) -> bool;
-}
 
-/// The larger of two values wins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Max<T>(pub T);
-
-impl<T: Ord> Lattice for Max<T> {
-    fn join(&mut self, other: Self) -> bool {
-        let grew = other.0 > self.0;
-        if grew {
-            self.0 = other.0;
-        }
-        grew
+    /// A delta that brings whoever has seen `seen` up to this state: joined there, it gives what the whole
+    /// state would give. The whole state is always right; types that know their dots send less.
+    #[must_use]
+    fn since(&self, seen: &CausalContext) -> Self {
+        let _ = seen;
+        self.clone()
     }
-}
 
-impl<A: Lattice, B: Lattice> Lattice for (A, B) {
-    fn join(&mut self, other: Self) -> bool {
-        let first = self.0.join(other.0);
-        let second = self.1.join(other.1);
-        first || second
+    /// The same in smaller parts whose join it is, where it has parts.
+    #[must_use]
+    fn split(self) -> Vec<Self> {
+        vec![self]
     }
-}
 
-impl<K: Ord, V: Lattice> Lattice for BTreeMap<K, V> {
-    fn join(&mut self, other: Self) -> bool {
-        use std::collections::btree_map::Entry;
-        let mut grew = false;
-        for (key, value) in other {
-            grew |= match self.entry(key) {
-                Entry::Occupied(mut here) => here.get_mut().join(value),
-                Entry::Vacant(here) => {
-                    here.insert(value);
-                    true
-                }
-            };
-        }
-        grew
-    }
-}
-
-impl<T: Ord> Lattice for BTreeSet<T> {
-    fn join(&mut self, other: Self) -> bool {
-        let before = self.len();
-        self.extend(other);
-        self.len() > before
+    /// Whether all that names its author here names this one. A delta must speak for its writer only.
+    #[must_use]
+    fn written_by(&self, author: LogId) -> bool {
+        let _ = author;
+        true
     }
 }

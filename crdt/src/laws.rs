@@ -9,9 +9,12 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::codec::{Decode, Encode, digest, from_bytes, to_bytes};
+use crate::datum::Datum;
 use crate::lattice::Lattice;
+use crate::policy::{Candidate, Resolver};
+use crate::store::{Causal, DotStore};
 
-fn joined<L: Lattice + Clone>(one: &L, other: &L) -> L {
+fn joined<L: Lattice>(one: &L, other: &L) -> L {
     let mut result = one.clone();
     result.join(other.clone());
     result
@@ -21,7 +24,7 @@ fn joined<L: Lattice + Clone>(one: &L, other: &L) -> L {
 ///
 /// # Panics
 /// If a law is broken.
-pub fn lattice_triple<L: Lattice + Clone + PartialEq + Debug>(a: &L, b: &L, c: &L) {
+pub fn lattice_triple<L: Lattice + Debug>(a: &L, b: &L, c: &L) {
     assert_eq!(joined(a, b), joined(b, a), "join is not commutative on {a:?} and {b:?}");
     assert_eq!(
         joined(&joined(a, b), c),
@@ -71,7 +74,7 @@ pub fn digest_pair<T: Encode + PartialEq + Debug>(a: &T, b: &T) {
 /// If a law is broken.
 pub fn exhaustive<L>(items: &[L])
 where
-    L: Lattice + Encode + Decode + Clone + PartialEq + Debug,
+    L: Lattice + Encode + Decode + Debug,
 {
     for a in items {
         codec_value(a);
@@ -90,7 +93,7 @@ where
 /// If a law is broken; proptest shrinks what breaks it.
 pub fn random<L>(cases: u32, states: impl Strategy<Value = (L, L, L)>)
 where
-    L: Lattice + Encode + Decode + Clone + PartialEq + Debug,
+    L: Lattice + Encode + Decode + Debug,
 {
     let mut runner = TestRunner::new(ProptestConfig::with_cases(cases));
     runner
@@ -111,7 +114,7 @@ where
 /// If a replica ends up elsewhere.
 pub fn convergence<L>(state: &L, deltas: &[L], order: &[usize])
 where
-    L: Lattice + Clone + Default + PartialEq + Debug,
+    L: Lattice + Debug,
 {
     let mut replica = L::default();
     for index in order {
@@ -133,4 +136,52 @@ pub fn hostile_bytes<T: Encode + Decode>(bytes: &[u8]) {
     if let Ok(value) = from_bytes::<T>(bytes) {
         assert_eq!(to_bytes(&value), bytes, "a form that is not canonical is accepted");
     }
+}
+
+/// Checks that a delta since what another replica has seen brings it as far as the whole state would. Both
+/// must be replicas of one history, each of which has taken in all it has seen.
+///
+/// # Panics
+/// If the law is broken.
+pub fn delta_since<S>(here: &Causal<S>, there: &Causal<S>)
+where
+    S: DotStore + Debug,
+{
+    let mut by_delta = there.clone();
+    by_delta.join(here.since(there.seen()));
+    let by_state = joined(there, here);
+    assert_eq!(by_delta, by_state, "the delta of {here:?} since {there:?} says something else");
+}
+
+/// Checks that a datum comes back from its value, and that the order of two data is that of their values.
+///
+/// # Panics
+/// If a law is broken.
+pub fn datum_pair<T: Datum>(a: &T, b: &T) {
+    for datum in [a, b] {
+        let back = T::from_value(&datum.to_value());
+        assert_eq!(back.as_ref(), Some(datum), "{datum:?} does not come back from its value");
+    }
+    let (one, two) = (a.to_value(), b.to_value());
+    assert_eq!(a.cmp(b), one.cmp(&two), "{a:?} and {b:?} are in another order than their values");
+}
+
+/// Checks that a resolver's answer does not depend on the order of the candidates, and that one candidate
+/// alone is the answer.
+///
+/// # Panics
+/// If a law is broken.
+pub fn resolver<T: Datum>(resolver: &impl Resolver<T>, candidates: &[Candidate<'_, T>]) {
+    let Some(first) = candidates.first() else { return };
+    let answer = resolver.resolve(candidates);
+    let mut turned = candidates.to_vec();
+    for _ in candidates {
+        turned.rotate_left(1);
+        assert_eq!(resolver.resolve(&turned), answer, "the order of {candidates:?} matters");
+        let mut swapped = turned.clone();
+        swapped.reverse();
+        assert_eq!(resolver.resolve(&swapped), answer, "the order of {candidates:?} matters");
+    }
+    let alone = resolver.resolve(std::slice::from_ref(first));
+    assert_eq!(&alone, first.value, "one candidate alone is not the answer");
 }

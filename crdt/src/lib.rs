@@ -1,38 +1,52 @@
 //! Conflict-free replicated data types, from a small algebra.
 //!
-//! A [`Lattice`] joins; mutators change a value and return a delta, which is a lattice value too. [`Object`]
-//! is any of the types behind one face, for those who know a type only as data ([`Shape`]). `laws` states what
-//! must hold of every type. Not here: clocks, randomness, input, output, networks, membership.
+//! A [`Lattice`] joins. A [`DotStore`] joins with the help of what both sides have seen, so that parts of it can
+//! be taken away; [`Causal`] is a store with that context, and a lattice again. Mutators read a store and return
+//! a delta, which is of the same type. [`types`] is the catalogue, made from the [`algebra`]; [`Shape`] says as
+//! data what something is made of, and [`Object`] is anything behind one face, for those who lack its Rust type.
+//! `laws` states what must hold of every type. Not here: clocks, randomness, input, output, networks.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod algebra;
 mod causal;
 mod codec;
-mod counter;
+mod crdt;
+mod datum;
 mod dot;
 mod lattice;
 #[cfg(any(test, feature = "laws"))]
 pub mod laws;
-mod map;
+mod node;
 mod object;
-mod register;
-mod sequence;
-mod set;
-mod text;
+mod path;
+mod policy;
+mod shape;
+mod store;
 mod time;
+pub mod types;
 mod value;
 
 pub use causal::{CausalContext, VersionVector};
 pub use codec::{
     Decode, DecodeError, Decoder, Encode, Encoder, LogTable, digest, from_bytes, to_bytes,
 };
-pub use counter::PnCounter;
+pub use crdt::{
+    About, Arg, Call, Catalogued, Claim, Crdt, Described, EditError, Explanation, Operation, arg,
+    count_arg, end_of, op,
+};
+pub use datum::{Datum, Plain};
 pub use dot::{Dot, DotRange, LogId};
-pub use lattice::{Lattice, Max};
-pub use map::LwwMap;
-pub use object::{DELTA_BYTES_MAX, DeltaError, Edit, EditError, Object, Shape};
-pub use register::LwwRegister;
-pub use sequence::{Run, Sequence, Side};
-pub use set::AwSet;
-pub use text::{IMPORT_CHUNK_CHARS, Text};
+pub use lattice::Lattice;
+pub use node::{Kind, Node};
+pub use object::{DELTA_BYTES_MAX, DeltaError, Difference, Edit, Object, TypedEdit};
+pub use path::Path;
+pub use policy::{Candidate, Policy, Resolver};
+pub use shape::{SHAPE_DEPTH_MAX, SHAPE_FIELDS_MAX, Shape, ShapeError};
+pub use store::{Causal, Change, DotStore, Turnover};
 pub use time::{HybridTime, Stamp, Writer};
+pub use types::counters::PnCounter;
+pub use types::maps::{AwMap, LwwMap, Record};
+pub use types::registers::{LwwRegister, MvRegister};
+pub use types::sequences::{IMPORT_CHUNK_CHARS, List, Text};
+pub use types::sets::AwSet;
 pub use value::{Float, VALUE_DEPTH_MAX, Value};

@@ -4,96 +4,43 @@
 //! speak only for its author: new dots, sums and stamps of another log make the whole delta void.
 
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::causal::CausalContext;
 use crate::codec::{self, Decode, DecodeError, Decoder, Encode, Encoder, LogTable};
-use crate::counter::PnCounter;
+use crate::crdt::{Call, Crdt, Described, EditError, Explanation};
 use crate::dot::{Dot, DotRange};
 use crate::lattice::Lattice;
-use crate::map::LwwMap;
-use crate::register::LwwRegister;
-use crate::sequence::Sequence;
-use crate::set::AwSet;
-use crate::text::{IMPORT_CHUNK_CHARS, Text};
+use crate::node::{Kind, Node};
+use crate::path::Path;
+use crate::shape::{SHAPE_DEPTH_MAX, Shape};
+use crate::store::{Causal, Change};
 use crate::time::Writer;
+use crate::types::sequences::{IMPORT_CHUNK_CHARS, Text};
 use crate::value::{VALUE_DEPTH_MAX, Value, depth};
 
 /// Longest encoded delta that an edit makes, in bytes.
 pub const DELTA_BYTES_MAX: usize = 16 * 1024;
-/// What a delta may add to the value it carries, in bytes.
-const DELTA_OVERHEAD_BYTES: usize = 512;
-/// Most dots or ranges in one delta; each takes at most 14 bytes.
-const DOTS_PER_DELTA: usize = 1000;
-
-/// The type of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shape {
-    /// One value; the latest write wins.
-    Register,
-    /// Values by key; the latest write of each key wins.
-    Map,
-    /// A number; every change counts.
-    Counter,
-    /// Values without order; a concurrent addition wins over a removal.
-    Set,
-    /// Text, merged by character.
-    Text,
-}
-
-impl Shape {
-    /// Every shape.
-    pub const ALL: [Self; 5] = [Self::Register, Self::Map, Self::Counter, Self::Set, Self::Text];
-
-    /// The number that stands for the shape wherever bytes are kept.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Register => 1,
-            Self::Map => 2,
-            Self::Counter => 3,
-            Self::Set => 4,
-            Self::Text => 5,
-        }
-    }
-
-    /// The shape a number stands for.
-    #[must_use]
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|shape| shape.code() == code)
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Register => "register",
-            Self::Map => "map",
-            Self::Counter => "counter",
-            Self::Set => "set",
-            Self::Text => "text",
-        })
-    }
-}
-
-impl FromStr for Shape {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|shape| shape.to_string() == text).ok_or_else(|| {
-            format!("'{text}' is no shape; shapes are register, map, counter, set, text")
-        })
-    }
-}
+/// Most ranges of dots that one delta takes away; each takes at most 14 bytes.
+const RANGES_PER_DELTA: usize = 1000;
 
 /// A change in the user's words. Indices count characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Edit {
-    /// Register: write a value.
+    /// An operation of the type, at a place inside.
+    Call {
+        /// Where inside.
+        #[serde(default)]
+        path: Path,
+        /// The operation's name.
+        operation: String,
+        /// What it is given.
+        #[serde(default)]
+        arguments: Vec<Value>,
+    },
+    /// Say this value, by the smallest change; what it can be, the type decides.
     Set(Value),
     /// Map: write a key.
     Put {
@@ -135,46 +82,62 @@ pub enum Edit {
     Import(String),
     /// Text: become this, by the smallest change of one place.
     Replace(String),
-    /// Any shape: become empty, as far as seen here.
+    /// Become empty, as far as seen here.
     Clear,
+    /// A change by a program that knows the Rust type.
+    #[serde(skip)]
+    Typed(TypedEdit),
 }
 
-/// Why an edit was not made; the object is unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EditError {
-    /// The edit is for another shape.
-    WrongShape {
-        /// What the object is.
-        shape: Shape,
-    },
-    /// No such place in the text.
-    OutOfRange,
-    /// A value does not fit.
-    TooLarge {
-        /// Its size in bytes.
-        bytes: usize,
-        /// What fits.
-        max: usize,
-    },
-    /// A value is nested deeper than [`VALUE_DEPTH_MAX`].
-    TooDeep,
-}
-
-impl fmt::Display for EditError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WrongShape { shape } => write!(f, "a {shape} cannot be changed like that"),
-            Self::OutOfRange => f.write_str("there is no such place in the text"),
-            Self::TooLarge { bytes, max } => {
-                write!(f, "a value of {bytes} bytes is too large; {max} bytes fit")
-            }
-            Self::TooDeep => write!(f, "a value is nested deeper than {VALUE_DEPTH_MAX} levels"),
+impl Edit {
+    /// An operation of the type, at a place inside.
+    #[must_use]
+    pub fn call(
+        path: impl IntoIterator<Item = Value>,
+        operation: &str,
+        arguments: impl IntoIterator<Item = Value>,
+    ) -> Self {
+        Self::Call {
+            path: path.into_iter().collect(),
+            operation: operation.to_owned(),
+            arguments: arguments.into_iter().collect(),
         }
+    }
+
+    /// A change by a program that knows the Rust type.
+    pub fn typed<S: Described>(
+        alter: impl Fn(&S, &mut Change) -> Result<S, EditError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::Typed(TypedEdit(Arc::new(move |object, change| {
+            let store = object.store::<S>().ok_or_else(|| EditError::NoSuchPlace {
+                step: format!("of the shape {}", S::shape()),
+            })?;
+            let delta = alter(&store, change)?;
+            recode::<S, Node>(&delta, Some(object.shape.bare()))
+                .ok_or_else(|| EditError::refused("the type encodes what its shape does not say"))
+        })))
     }
 }
 
-impl std::error::Error for EditError {}
+type Alter = dyn Fn(&Object, &mut Change) -> Result<Node, EditError> + Send + Sync;
+
+/// A change as a function; equal only to itself.
+#[derive(Clone)]
+pub struct TypedEdit(Arc<Alter>);
+
+impl PartialEq for TypedEdit {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for TypedEdit {}
+
+impl fmt::Debug for TypedEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TypedEdit")
+    }
+}
 
 /// Why a delta is void; the object is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,76 +149,87 @@ pub enum DeltaError {
     NotTheAuthors,
 }
 
+/// A difference between two states, at a place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Where.
+    pub path: Path,
+    /// What was there.
+    pub before: Option<Value>,
+    /// What is there.
+    pub after: Option<Value>,
+}
+
 /// An object of any shape.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Object {
-    /// [`Shape::Register`].
-    Register(LwwRegister<Value>),
-    /// [`Shape::Map`].
-    Map(LwwMap<String, Value>),
-    /// [`Shape::Counter`].
-    Counter(PnCounter),
-    /// [`Shape::Set`].
-    Set(AwSet<Value>),
-    /// [`Shape::Text`].
-    Text(Text),
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    shape: Shape,
+    state: Causal<Node>,
 }
 
 impl Object {
     /// An object nobody has written to.
     #[must_use]
-    pub fn new(shape: Shape) -> Self {
-        match shape {
-            Shape::Register => Self::Register(LwwRegister::default()),
-            Shape::Map => Self::Map(LwwMap::default()),
-            Shape::Counter => Self::Counter(PnCounter::default()),
-            Shape::Set => Self::Set(AwSet::default()),
-            Shape::Text => Self::Text(Text::default()),
-        }
+    pub fn new(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        let node = Node::new(shape.kind());
+        Self { shape, state: Causal::of(node, crate::CausalContext::default()) }
     }
 
     /// Its type.
     #[must_use]
-    pub fn shape(&self) -> Shape {
-        match self {
-            Self::Register(_) => Shape::Register,
-            Self::Map(_) => Shape::Map,
-            Self::Counter(_) => Shape::Counter,
-            Self::Set(_) => Shape::Set,
-            Self::Text(_) => Shape::Text,
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Takes in what another version of a program declares about the shape.
+    pub fn declare(&mut self, shape: &Shape) {
+        if shape.bare() == self.shape.bare() {
+            self.shape.declare(shape);
         }
     }
 
     /// What it says, as a plain value; a set is a sorted list.
     #[must_use]
     pub fn value(&self) -> Value {
-        match self {
-            Self::Register(register) => register.get().cloned().unwrap_or_default(),
-            Self::Map(map) => {
-                Value::Map(map.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
-            }
-            Self::Counter(counter) => Value::Int(counter.value()),
-            Self::Set(set) => Value::List(set.iter().cloned().collect()),
-            Self::Text(text) => Value::Text(text.to_string()),
-        }
+        self.state.value()
     }
 
-    /// The value of a map's key.
+    /// What it says at a place inside; `None` if there is no such place.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        match self {
-            Self::Map(map) => map.get(&key.to_owned()),
-            _ => None,
-        }
+    pub fn value_at(&self, path: &[Value]) -> Option<Value> {
+        self.state.value_at(path)
+    }
+
+    /// Why it says what it says at a place inside; `None` if there is no such place.
+    #[must_use]
+    pub fn explain(&self, path: &[Value]) -> Option<Explanation> {
+        self.state.explain(path)
+    }
+
+    /// The state, whatever it is.
+    #[must_use]
+    pub fn state(&self) -> &Causal<Node> {
+        &self.state
     }
 
     /// The text, if it is one.
     #[must_use]
     pub fn as_text(&self) -> Option<&Text> {
-        match self {
-            Self::Text(text) => Some(text),
+        match &*self.state {
+            Node::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// The state as a Rust type knows it; `None` if it is not of this type. Fields that the type lacks are
+    /// left out. O(n).
+    #[must_use]
+    pub fn store<S: Described>(&self) -> Option<S> {
+        if S::shape().bare() != self.shape.bare() {
+            return None;
+        }
+        recode::<Node, S>(&self.state, None)
     }
 
     /// Makes a change; returns its deltas, none if nothing changed. The logs they mention are added to
@@ -269,44 +243,129 @@ impl Object {
         edit: &Edit,
         logs: &mut LogTable,
     ) -> Result<Vec<Vec<u8>>, EditError> {
-        let shape = self.shape();
-        match (self, edit) {
-            (Self::Register(register), Edit::Set(value)) => {
-                fits(value, 0)?;
-                Ok(encode(&[register.set(writer, value.clone())], logs))
+        let mut draft = Draft { writer: *writer, logs, deltas: Vec::new() };
+        self.alter(edit, &mut draft)?;
+        Ok(draft.deltas)
+    }
+
+    /// Makes a change in parts that fit into deltas each; only the first of them can fail.
+    fn alter(&mut self, edit: &Edit, draft: &mut Draft<'_>) -> Result<(), EditError> {
+        let call = |path: &[Value], operation: &str, arguments: &[Value]| {
+            (path.to_vec(), Call::new(operation, arguments.to_vec()))
+        };
+        let (path, call) = match edit {
+            Edit::Call { path, operation, arguments } => call(path, operation, arguments),
+            Edit::Set(value) => call(&[], "set", std::slice::from_ref(value)),
+            Edit::Put { key, value } => call(&[], "put", &[key.as_str().into(), value.clone()]),
+            Edit::Remove { key } => call(&[], "remove", &[key.as_str().into()]),
+            Edit::Increment(by) => call(&[], "increment", &[(*by).into()]),
+            Edit::Add(value) => call(&[], "add", std::slice::from_ref(value)),
+            Edit::Discard(value) => call(&[], "remove", std::slice::from_ref(value)),
+            Edit::Clear => call(&[], "clear", &[]),
+            Edit::Replace(text) => call(&[], "set", &[text.as_str().into()]),
+            Edit::Splice { at, delete, insert } => {
+                call(&[], "splice", &[index(*at)?, index(*delete)?, insert.as_str().into()])
             }
-            (Self::Register(register), Edit::Clear) => match register.get() {
-                None | Some(Value::Null) => Ok(Vec::new()),
-                Some(_) => Ok(encode(&[register.set(writer, Value::Null)], logs)),
-            },
-            (Self::Map(map), Edit::Put { key, value }) => {
-                fits(value, key.len())?;
-                Ok(encode(&[map.put(writer, key.clone(), value.clone())], logs))
+            Edit::SpliceAt { after, delete, insert } => {
+                return self.splice_at(*after, delete, insert, draft);
             }
-            (Self::Map(map), Edit::Remove { key }) => {
-                let delta = map.remove(writer, key);
-                Ok(if delta.is_empty() { Vec::new() } else { encode(&[delta], logs) })
+            Edit::Import(text) => return self.import(text, draft),
+            Edit::Typed(typed) => {
+                let mut change = Change::new(&draft.writer, self.state.seen());
+                let node = (typed.0)(self, &mut change)?;
+                return self.take(Causal::made(node, change), draft);
             }
-            (Self::Map(map), Edit::Clear) => {
-                let deltas: Vec<_> = map.clear(writer).split().collect();
-                Ok(encode(&deltas, logs))
+        };
+        if path.len() >= usize::try_from(SHAPE_DEPTH_MAX).unwrap_or(0)
+            || path.iter().chain(&call.arguments).any(|value| depth(value) > VALUE_DEPTH_MAX)
+        {
+            return Err(EditError::TooDeep);
+        }
+        for call in in_chunks(&self.state, &path, call) {
+            let change = Change::new(&draft.writer, self.state.seen());
+            let mut change = change.of_shape(self.shape.clone());
+            let node = self.state.call(&mut change, &path, &call)?;
+            self.take(Causal::made(node, change), draft)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a delta made here and adds it to the draft, unless it changes nothing.
+    fn take(&mut self, delta: Causal<Node>, draft: &mut Draft<'_>) -> Result<(), EditError> {
+        let mut logs = draft.logs.clone();
+        let encode = |delta: &Causal<Node>, logs: &mut LogTable| {
+            let mut out = Encoder::new(logs);
+            delta.encode(&mut out);
+            out.into_bytes()
+        };
+        let whole = encode(&delta, &mut logs);
+        let parts = if whole.len() <= DELTA_BYTES_MAX {
+            vec![whole]
+        } else {
+            let parts = delta.clone().into_parts(RANGES_PER_DELTA);
+            parts.iter().map(|part| encode(part, &mut logs)).collect()
+        };
+        if let Some(bytes) = parts.iter().map(Vec::len).find(|bytes| *bytes > DELTA_BYTES_MAX) {
+            return Err(EditError::TooLarge { bytes, max: DELTA_BYTES_MAX });
+        }
+        if self.state.join(delta) {
+            *draft.logs = logs;
+            draft.deltas.extend(parts);
+        }
+        Ok(())
+    }
+
+    fn splice_at(
+        &mut self,
+        after: Option<Dot>,
+        delete: &[DotRange],
+        insert: &str,
+        draft: &mut Draft<'_>,
+    ) -> Result<(), EditError> {
+        let text = self.as_text().ok_or_else(|| self.no_text())?;
+        let known = after.is_none_or(|dot| text.position_of(dot).is_some());
+        if !known || text.text_of(delete).is_none() {
+            return Err(EditError::OutOfRange);
+        }
+        let chars: Vec<char> = insert.chars().collect();
+        let mut last = after;
+        for chunk in chars.chunks(IMPORT_CHUNK_CHARS) {
+            let chunk: String = chunk.iter().collect();
+            let text = self.as_text().ok_or(EditError::OutOfRange)?;
+            let mut change = Change::new(&draft.writer, self.state.seen());
+            let delta =
+                text.insert_after(&mut change, last, &chunk).ok_or(EditError::OutOfRange)?;
+            let inserted = delta.chars().runs().iter().next();
+            last = inserted.map(|(first, run)| first.plus(run.values.len() as u64 - 1));
+            self.take(Causal::made(delta.into(), change), draft)?;
+        }
+        let text = self.as_text().ok_or(EditError::OutOfRange)?;
+        let mut change = Change::new(&draft.writer, self.state.seen());
+        let delta = text.delete_spans(&mut change, delete).ok_or(EditError::OutOfRange)?;
+        self.take(Causal::made(delta.into(), change), draft)
+    }
+
+    fn import(&mut self, content: &str, draft: &mut Draft<'_>) -> Result<(), EditError> {
+        let text = self.as_text().ok_or_else(|| self.no_text())?;
+        if text.is_unwritten() {
+            for delta in Text::import(content) {
+                let node = Node::from((*delta).clone());
+                self.take(Causal::of(node, delta.seen().clone()), draft)?;
             }
-            (Self::Counter(counter), Edit::Increment(by)) => count(counter, writer, *by, logs),
-            (Self::Counter(counter), Edit::Clear) => {
-                let by = counter.value().saturating_neg();
-                count(counter, writer, by, logs)
-            }
-            (Self::Set(set), Edit::Add(value)) => {
-                fits(value, 0)?;
-                Ok(encode(&[set.add(writer, value.clone())], logs))
-            }
-            (Self::Set(set), Edit::Discard(value)) => {
-                let delta = set.remove(value);
-                Ok(if delta.is_empty() { Vec::new() } else { encode(&[delta], logs) })
-            }
-            (Self::Set(set), Edit::Clear) => Ok(encode(&set.clear(DOTS_PER_DELTA), logs)),
-            (Self::Text(text), edit) => edit_text(text, writer, edit, logs),
-            _ => Err(EditError::WrongShape { shape }),
+        }
+        Ok(())
+    }
+
+    fn no_text(&self) -> EditError {
+        EditError::UnknownOperation {
+            operation: "splice".to_owned(),
+            kind: self.shape.kind(),
+            known: Kind::about(self.shape.kind())
+                .operations
+                .iter()
+                .map(|known| known.name)
+                .collect::<Vec<_>>()
+                .join(", "),
         }
     }
 
@@ -315,194 +374,127 @@ impl Object {
     /// # Errors
     /// A [`DeltaError`] if the delta is void, which does not depend on the state of the object.
     pub fn join_delta(&mut self, delta: &[u8], logs: &LogTable) -> Result<bool, DeltaError> {
-        let author = logs.own();
-        let check = |own: bool| if own { Ok(()) } else { Err(DeltaError::NotTheAuthors) };
-        match self {
-            Self::Register(register) => {
-                let delta: LwwRegister<Value> = decode(delta, logs)?;
-                check(delta.stamp().is_none_or(|stamp| stamp.log == author))?;
-                Ok(register.join(delta))
-            }
-            Self::Map(map) => {
-                let delta: LwwMap<String, Value> = decode(delta, logs)?;
-                check(delta.stamps().all(|stamp| stamp.log == author))?;
-                Ok(map.join(delta))
-            }
-            Self::Counter(counter) => {
-                let delta: PnCounter = decode(delta, logs)?;
-                check(delta.logs().all(|log| log == author))?;
-                Ok(counter.join(delta))
-            }
-            Self::Set(set) => {
-                let delta: AwSet<Value> = decode(delta, logs)?;
-                check(delta.logs().all(|log| log == author))?;
-                Ok(set.join(delta))
-            }
-            Self::Text(text) => {
-                let delta: Text = decode(delta, logs)?;
-                check(delta.written_by(author))?;
-                Ok(text.join(delta))
-            }
+        let mut from = Decoder::new(delta, logs).of_shape(self.shape.bare());
+        let delta = Causal::<Node>::decode(&mut from).map_err(DeltaError::Malformed)?;
+        from.finish().map_err(DeltaError::Malformed)?;
+        if !delta.written_by(logs.own()) {
+            return Err(DeltaError::NotTheAuthors);
         }
+        Ok(self.state.join(delta))
+    }
+
+    /// Takes in another replica of the same shape; tells whether it was news.
+    pub fn join(&mut self, other: Self) -> bool {
+        self.state.join(other.state)
+    }
+
+    /// What differs in what two states say, the smallest places that cover it, in the order of paths.
+    #[must_use]
+    pub fn diff(&self, later: &Self) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        compare(&self.value(), &later.value(), &mut Vec::new(), &mut differences);
+        differences
     }
 
     /// The whole state, to be kept.
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
-        codec::to_bytes(self)
+        codec::to_bytes(&self.state)
     }
 
     /// Reads what [`Object::encode_state`] wrote for an object of this shape.
     ///
     /// # Errors
     /// A [`DecodeError`] for anything else.
-    pub fn decode_state(shape: Shape, bytes: &[u8]) -> Result<Self, DecodeError> {
-        match shape {
-            Shape::Register => codec::from_bytes(bytes).map(Self::Register),
-            Shape::Map => codec::from_bytes(bytes).map(Self::Map),
-            Shape::Counter => codec::from_bytes(bytes).map(Self::Counter),
-            Shape::Set => codec::from_bytes(bytes).map(Self::Set),
-            Shape::Text => codec::from_bytes(bytes).map(Self::Text),
-        }
+    pub fn decode_state(shape: &Shape, bytes: &[u8]) -> Result<Self, DecodeError> {
+        let state = codec::from_bytes_as(Some(shape.bare()), bytes)?;
+        Ok(Self { shape: shape.clone(), state })
     }
 
     /// A hash of the whole state: equal states, and no others, have equal digests.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        codec::digest(self)
+        codec::digest(&self.state)
     }
 }
 
-impl Encode for Object {
-    fn encode(&self, out: &mut Encoder<'_>) {
-        match self {
-            Self::Register(register) => register.encode(out),
-            Self::Map(map) => map.encode(out),
-            Self::Counter(counter) => counter.encode(out),
-            Self::Set(set) => set.encode(out),
-            Self::Text(text) => text.encode(out),
+/// The deltas of an edit in the making.
+struct Draft<'a> {
+    writer: Writer,
+    logs: &'a mut LogTable,
+    deltas: Vec<Vec<u8>>,
+}
+
+/// The same store as another type knows it.
+fn recode<A: Encode, B: Decode>(store: &A, shape: Option<Shape>) -> Option<B> {
+    codec::from_bytes_as(shape, &codec::to_bytes(store)).ok()
+}
+
+fn index(index: usize) -> Result<Value, EditError> {
+    i64::try_from(index).map(Value::Int).map_err(|_| EditError::OutOfRange)
+}
+
+/// A long insertion into a text as several shorter ones; any other call as it is.
+fn in_chunks(state: &Node, path: &[Value], call: Call) -> Vec<Call> {
+    let long = |text: &str| text.chars().count() > IMPORT_CHUNK_CHARS;
+    let splice = match call.parts() {
+        ("splice", [Value::Int(at), Value::Int(delete), Value::Text(text)]) if long(text) => {
+            Some((*at, *delete, text.clone()))
         }
-    }
-}
-
-fn encode<T: Encode>(deltas: &[T], logs: &mut LogTable) -> Vec<Vec<u8>> {
-    let mut encoded = Vec::with_capacity(deltas.len());
-    for delta in deltas {
-        let mut out = Encoder::new(logs);
-        delta.encode(&mut out);
-        encoded.push(out.into_bytes());
-    }
-    encoded
-}
-
-fn decode<T: Decode>(bytes: &[u8], logs: &LogTable) -> Result<T, DeltaError> {
-    let mut from = Decoder::new(bytes, logs);
-    let delta = T::decode(&mut from).map_err(DeltaError::Malformed)?;
-    from.finish().map_err(DeltaError::Malformed)?;
-    Ok(delta)
-}
-
-fn fits(value: &Value, beside: usize) -> Result<(), EditError> {
-    if depth(value) > VALUE_DEPTH_MAX {
-        return Err(EditError::TooDeep);
-    }
-    let bytes = codec::to_bytes(value).len() + beside;
-    let max = DELTA_BYTES_MAX - DELTA_OVERHEAD_BYTES;
-    if bytes <= max { Ok(()) } else { Err(EditError::TooLarge { bytes, max }) }
-}
-
-fn count(
-    counter: &mut PnCounter,
-    writer: &Writer,
-    by: i64,
-    logs: &mut LogTable,
-) -> Result<Vec<Vec<u8>>, EditError> {
-    let delta = counter.add(writer, by);
-    Ok(if delta.is_empty() { Vec::new() } else { encode(&[delta], logs) })
-}
-
-fn edit_text(
-    text: &mut Text,
-    writer: &Writer,
-    edit: &Edit,
-    logs: &mut LogTable,
-) -> Result<Vec<Vec<u8>>, EditError> {
-    let (after, delete, insert) = match edit {
-        Edit::Splice { at, delete, insert } => place(text, *at, *delete, insert)?,
-        Edit::SpliceAt { after, delete, insert } => (*after, delete.clone(), insert.as_str()),
-        Edit::Replace(new) => {
-            let old: Vec<char> = text.chars().iter().collect();
-            let (at, delete, insert) = difference(&old, new);
-            place(text, at, delete, insert)?
+        ("append" | "set", [Value::Text(text)]) if long(text) => {
+            let Some(Value::Text(now)) = state.value_at(path) else { return vec![call] };
+            if !matches!(state.explain(path), Some(known) if known.kind == Kind::Text) {
+                return vec![call];
+            }
+            let now: Vec<char> = now.chars().collect();
+            let (at, delete, insert) = if call.operation == "append" {
+                (now.len(), 0, text.as_str())
+            } else {
+                crate::types::sequences::difference(&now, text)
+            };
+            let place = i64::try_from(at).ok().zip(i64::try_from(delete).ok());
+            place.map(|(at, delete)| (at, delete, insert.to_owned()))
         }
-        Edit::Import(content) => return Ok(encode(&text.import(content), logs)),
-        Edit::Clear => (None, text.spans(), ""),
-        _ => return Err(EditError::WrongShape { shape: Shape::Text }),
+        _ => None,
     };
-    let known = after.is_none_or(|dot| text.position_of(dot).is_some());
-    if !known || text.text_of(&delete).is_none() {
-        return Err(EditError::OutOfRange);
-    }
-    let mut deltas = Vec::new();
-    let chars: Vec<char> = insert.chars().collect();
-    let mut last = after;
+    let Some((at, delete, text)) = splice else { return vec![call] };
+    let chars: Vec<char> = text.chars().collect();
+    let mut calls = Vec::new();
+    let mut done = 0;
     for chunk in chars.chunks(IMPORT_CHUNK_CHARS) {
-        let chunk: String = chunk.iter().collect();
-        let delta = text.insert_after(writer, last, &chunk).ok_or(EditError::OutOfRange)?;
-        let inserted = delta.chars().runs().iter().next();
-        last = inserted.map(|(first, run)| first.plus(run.values.len() as u64 - 1));
-        deltas.push(delta);
+        let text: String = chunk.iter().collect();
+        let delete = if done == 0 { delete } else { 0 };
+        calls.push(Call::new("splice", [(at + done).into(), delete.into(), text.into()]));
+        done += i64::try_from(chunk.len()).unwrap_or(0);
     }
-    for chunk in delete.chunks(DOTS_PER_DELTA) {
-        let mut gone = CausalContext::default();
-        for range in chunk {
-            gone.insert_range(*range);
-        }
-        let delta = Text::of(Sequence::of_deleted(gone));
-        if text.join(delta.clone()) {
-            deltas.push(delta);
-        }
-    }
-    Ok(encode(&deltas, logs))
+    if calls.is_empty() { vec![call] } else { calls }
 }
 
-/// Where an edit by index goes: the character it follows, and the characters that go.
-fn place<'a>(
-    text: &Text,
-    at: usize,
-    delete: usize,
-    insert: &'a str,
-) -> Result<(Option<Dot>, Vec<DotRange>, &'a str), EditError> {
-    let delete = text.chars().slice(at, delete).ok_or(EditError::OutOfRange)?;
-    let after = match at.checked_sub(1) {
-        None => None,
-        Some(before) => Some(text.chars().dot_at(before).ok_or(EditError::OutOfRange)?),
+/// Notes where two values differ, descending into maps.
+fn compare(one: &Value, two: &Value, path: &mut Vec<Value>, differences: &mut Vec<Difference>) {
+    let (Value::Map(one), Value::Map(two)) = (one, two) else {
+        if one != two {
+            differences.push(Difference {
+                path: path.clone().into(),
+                before: Some(one.clone()),
+                after: Some(two.clone()),
+            });
+        }
+        return;
     };
-    Ok((after, delete, insert))
-}
-
-/// The smallest splice of one place that turns `old` into `new`: index, characters gone, text instead.
-fn difference<'a>(old: &[char], new: &'a str) -> (usize, usize, &'a str) {
-    let mut prefix = 0;
-    let mut rest = new;
-    for c in old {
-        match rest.chars().next() {
-            Some(next) if next == *c => {
-                rest = rest.get(c.len_utf8()..).unwrap_or_default();
-                prefix += 1;
-            }
-            _ => break,
+    let mut keys: Vec<&String> = one.keys().chain(two.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    for key in keys {
+        path.push(Value::Text(key.clone()));
+        match (one.get(key), two.get(key)) {
+            (Some(one), Some(two)) => compare(one, two, path, differences),
+            (before, after) => differences.push(Difference {
+                path: path.clone().into(),
+                before: before.cloned(),
+                after: after.cloned(),
+            }),
         }
+        path.pop();
     }
-    let mut suffix = 0;
-    for c in old.iter().skip(prefix).rev() {
-        match rest.chars().next_back() {
-            Some(last) if last == *c => {
-                rest = rest.get(..rest.len() - c.len_utf8()).unwrap_or_default();
-                suffix += 1;
-            }
-            _ => break,
-        }
-    }
-    (prefix, old.len() - prefix - suffix, rest)
 }

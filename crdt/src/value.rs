@@ -68,6 +68,44 @@ pub enum Value {
     Map(BTreeMap<String, Value>),
 }
 
+impl Value {
+    /// What stands under a key of a map, or at an index of a list.
+    #[must_use]
+    pub fn step(&self, step: &Self) -> Option<&Self> {
+        match (self, step) {
+            (Self::Map(map), Self::Text(key)) => map.get(key),
+            (Self::Map(map), key) => map.get(&key.to_string()),
+            (Self::List(items), Self::Int(index)) => items.get(usize::try_from(*index).ok()?),
+            (Self::List(items), Self::Text(index)) => items.get(index.parse::<usize>().ok()?),
+            _ => None,
+        }
+    }
+
+    /// The value as a key of a JSON map: text as it is, anything else in its JSON form.
+    #[must_use]
+    pub fn into_key(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            other => other.to_string(),
+        }
+    }
+
+    /// A map of values by keys of any type.
+    pub(crate) fn map(entries: impl IntoIterator<Item = (Self, Self)>) -> Self {
+        Self::Map(entries.into_iter().map(|(key, value)| (key.into_key(), value)).collect())
+    }
+
+    /// A list.
+    pub(crate) fn list(items: impl IntoIterator<Item = Self>) -> Self {
+        Self::List(items.into_iter().collect())
+    }
+
+    /// A count, saturating.
+    pub(crate) fn count(count: impl TryInto<i64>) -> Self {
+        Self::Int(count.try_into().unwrap_or(i64::MAX))
+    }
+}
+
 impl From<bool> for Value {
     fn from(value: bool) -> Self {
         Self::Bool(value)

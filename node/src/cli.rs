@@ -8,6 +8,7 @@ mod del;
 mod demo;
 mod duration;
 mod edit;
+mod explain;
 mod get;
 mod invite;
 mod join;
@@ -20,6 +21,7 @@ mod space;
 mod status;
 mod stop;
 mod terminal;
+mod types;
 mod up;
 mod watch;
 
@@ -75,6 +77,8 @@ enum Verb {
     Get(get::Get),
     Del(del::Del),
     Edit(edit::Edit),
+    Explain(explain::Explain),
+    Types(types::Types),
     Watch(watch::Watch),
     Status(status::Status),
     Share(share::Share),
@@ -134,6 +138,8 @@ impl Verb {
             Self::Get(verb) => verb.run(context),
             Self::Del(verb) => verb.run(context),
             Self::Edit(verb) => verb.run(context),
+            Self::Explain(verb) => verb.run(context),
+            Self::Types(verb) => verb.run(context),
             Self::Watch(verb) => verb.run(context),
             Self::Status(verb) => verb.run(context),
             Self::Share(verb) => verb.run(context),

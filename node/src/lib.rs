@@ -32,7 +32,8 @@ mod subscription;
 
 pub use builder::Builder;
 pub use failure::{Failure, FailureKind, Result};
-pub use meshwork_crdt::{Edit, HybridTime, LogId, Object, Shape, Text, Value};
+pub use meshwork_crdt as crdt;
+pub use meshwork_crdt::{Edit, HybridTime, Kind, LogId, Object, Path, Shape, Text, Value};
 pub use meshwork_protocol::{
     Action, Counters, DeviceId, Event, LinkView, MemberView, ObjectEdit, ObjectId, ObjectView,
     Role, SpaceId, SpaceView, Target, Ticket, Time,

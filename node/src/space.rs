@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use meshwork_crdt::{Object, Value};
+use meshwork_crdt::{Described, Edit, EditError, Object, Value};
 use meshwork_protocol::store::StoreError;
 use meshwork_protocol::{
-    DeviceId, Event, LogId, MemberView, ObjectEdit, ObjectId, ObjectView, Outcome, Replica,
-    SpaceId, SpaceView, Ticket, Wish,
+    Action, DeviceId, Event, LogId, MemberView, ObjectEdit, ObjectId, ObjectView, Outcome, Replica,
+    SpaceId, SpaceView, Target, Ticket, Wish,
 };
 
 use crate::failure::{Failure, Result};
@@ -26,7 +26,7 @@ use crate::subscription::{Notice, Subscription};
 pub use merge::TextBase;
 pub(crate) use merge::splices;
 pub use put::Put;
-pub(crate) use put::no_object;
+pub(crate) use put::{no_object, no_place};
 pub use watch::{Change, Snapshot, Update, Watch};
 
 /// How much of each log of a space is applied: what a reader of the space has seen.
@@ -138,6 +138,35 @@ impl Space {
     pub fn object_blocking(&self, object: ObjectId) -> Result<Option<ObjectView>> {
         let id = self.id;
         self.node.engine().query_blocking(move |replica| Ok(replica.object(id, object)))
+    }
+
+    /// The object shown under `name` as a Rust type knows it; `None` if there is none. Fields that the type
+    /// lacks are left out.
+    ///
+    /// # Errors
+    /// `FailureKind::Usage` if the object is of another shape, `FailureKind::NotRunning`.
+    pub async fn get_as<S: Described + Send + 'static>(&self, name: &str) -> Result<Option<S>> {
+        let Some(view) = self.find(name).await? else { return Ok(None) };
+        let store = self.read(view.id, |object| object.store::<S>()).await?.flatten();
+        store.map(Some).ok_or_else(|| Failure::usage(format!("`{name}` is a {}", view.shape)))
+    }
+
+    /// Changes the object shown under `name` as a Rust type knows it, creating it if need be; durable on this
+    /// device when it returns. `alter` is given the state and returns the delta; it may be called twice.
+    ///
+    /// # Errors
+    /// `FailureKind::Usage` if the object is of another shape or `alter` refuses, and as [`Space::edit`].
+    pub async fn edit_as<S: Described>(
+        &self,
+        name: &str,
+        alter: impl Fn(&S, &mut meshwork_crdt::Change) -> std::result::Result<S, EditError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<Receipt> {
+        let target = Target::Named { name: name.to_owned(), shape: S::shape() };
+        let action = Action::Change(Edit::typed(alter));
+        self.edit(vec![ObjectEdit { target, action }]).await
     }
 
     /// Looks at an object where it lives; `None` if there is no such object.

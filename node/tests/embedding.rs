@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use meshwork::{
-    Action, FailureKind, Invitation, Node, ObjectEdit, Put, Shape, Target, Update, Value,
+    Action, FailureKind, Invitation, Kind, Node, ObjectEdit, Put, Target, Update, Value,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,8 +20,8 @@ async fn node(dir: &Path, name: &str) -> Node {
         .unwrap()
 }
 
-fn named(name: &str, shape: Shape) -> ObjectEdit {
-    let target = Target::Named { name: name.to_owned(), shape };
+fn named(name: &str, kind: Kind) -> ObjectEdit {
+    let target = Target::Named { name: name.to_owned(), shape: kind.into() };
     ObjectEdit { target, action: Action::Create }
 }
 
@@ -57,7 +57,7 @@ async fn a_slow_watcher_gets_a_fresh_snapshot() {
         matches!(watch.next().await.unwrap(), Some(Update::Change(one)) if one.object.name == "first")
     );
     for round in 0..50 {
-        let edits = (0..100).map(|n| named(&format!("{round}/{n}"), Shape::Register)).collect();
+        let edits = (0..100).map(|n| named(&format!("{round}/{n}"), Kind::Register)).collect();
         space.edit(edits).await.unwrap();
     }
     let Some(Update::Snapshot(snapshot)) = watch.next().await.unwrap() else {

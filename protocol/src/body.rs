@@ -38,8 +38,9 @@ pub(crate) struct Part {
 /// What an entry may do to an object. Append-only: the order of variants is the wire format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Change {
-    /// The object exists, with this shape code and first name. The object's id commits to all three.
-    Create { shape: u8, name: String, seed: Option<[u8; 16]> },
+    /// The object exists, with this shape and first name. The object's id commits to the bare shape, the
+    /// name and the seed.
+    Create { shape: Bytes, name: String, seed: Option<[u8; 16]> },
     /// Its name, as of a time.
     Rename { name: String, time: HybridTime },
     /// It is gone, as far as the author had seen it: log index, sequence number of the last entry.

@@ -28,6 +28,8 @@ pub const HEADS_PER_FRAME_MAX: usize = 1024;
 pub const OBJECTS_PER_SPACE_MAX: usize = 100_000;
 /// Longest object or space name, in bytes.
 pub const NAME_BYTES_MAX: usize = 1024;
+/// Longest canonical form of a shape, in bytes.
+pub const SHAPE_BYTES_MAX: usize = 4096;
 /// Most spaces on one device.
 pub const SPACES_MAX: usize = 256;
 /// Most claims a peer may send in one frame.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use meshwork_crdt::{Edit, Shape, Value};
+use meshwork_crdt::{Edit, Kind, Value};
 use meshwork_protocol::store::{MemoryStore, Store, StoreError, WriteBatch};
 use meshwork_protocol::{
     Action, DeviceId, Effects, Event, Host, Identity, Input, LinkId, ObjectEdit, Outcome, Refusal,
@@ -215,8 +215,8 @@ impl Mesh {
         self.wish(n, Wish::Join { ticket: Box::new(ticket) }).unwrap();
     }
 
-    fn edit(&mut self, n: usize, space: SpaceId, name: &str, shape: Shape, edit: Edit) -> u64 {
-        let target = Target::Named { name: name.to_owned(), shape };
+    fn edit(&mut self, n: usize, space: SpaceId, name: &str, kind: Kind, edit: Edit) -> u64 {
+        let target = Target::Named { name: name.to_owned(), shape: kind.into() };
         let edits = vec![ObjectEdit { target, action: Action::Change(edit) }];
         match self.wish(n, Wish::Edit { space, edits }) {
             Ok(Outcome::Edited { seq, .. }) => seq,
@@ -226,7 +226,7 @@ impl Mesh {
 
     fn put(&mut self, n: usize, space: SpaceId, key: &str, value: &str) {
         let edit = Edit::Put { key: key.to_owned(), value: value.into() };
-        self.edit(n, space, "settings", Shape::Map, edit);
+        self.edit(n, space, "settings", Kind::Map, edit);
     }
 
     fn value(&mut self, n: usize, space: SpaceId, name: &str) -> Option<Value> {
@@ -310,11 +310,11 @@ fn a_joined_device_sees_what_was_there_and_what_comes() {
 #[test]
 fn offline_edits_of_one_text_merge_by_character() {
     let (mut mesh, space) = pair();
-    mesh.edit(0, space, "notes", Shape::Text, Edit::Replace("one three".into()));
+    mesh.edit(0, space, "notes", Kind::Text, Edit::Replace("one three".into()));
     assert_eq!(mesh.value(1, space, "notes"), Some("one three".into()));
     mesh.disconnect(0, 1);
-    mesh.edit(0, space, "notes", Shape::Text, Edit::Replace("one two three".into()));
-    mesh.edit(1, space, "notes", Shape::Text, Edit::Replace("one three four".into()));
+    mesh.edit(0, space, "notes", Kind::Text, Edit::Replace("one two three".into()));
+    mesh.edit(1, space, "notes", Kind::Text, Edit::Replace("one three four".into()));
     mesh.connect(0, 1);
     for n in 0..2 {
         assert_eq!(mesh.value(n, space, "notes"), Some("one two three four".into()));
@@ -325,7 +325,7 @@ fn offline_edits_of_one_text_merge_by_character() {
 #[test]
 fn acknowledgements_tell_who_holds_an_edit() {
     let (mut mesh, space) = pair();
-    let seq = mesh.edit(0, space, "n", Shape::Counter, Edit::Increment(1));
+    let seq = mesh.edit(0, space, "n", Kind::Counter, Edit::Increment(1));
     let members = mesh.devices[0].replica.members(space).unwrap();
     let other = members.iter().find(|member| !member.this_device).unwrap();
     assert_eq!((other.acked, other.behind), (seq, 0));
@@ -340,16 +340,16 @@ fn acknowledgements_tell_who_holds_an_edit() {
 fn a_reopened_device_knows_everything_and_continues_its_log() {
     let (mut mesh, space) = pair();
     for n in 0..1500 {
-        mesh.edit(0, space, "n", Shape::Counter, Edit::Increment(n));
+        mesh.edit(0, space, "n", Kind::Counter, Edit::Increment(n));
     }
-    mesh.edit(1, space, "set", Shape::Set, Edit::Add("x".into()));
+    mesh.edit(1, space, "set", Kind::Set, Edit::Add("x".into()));
     let digest = mesh.digest(0, space);
     assert!(mesh.devices[0].replica.counters().checkpoints > 0);
     mesh.reopen(0);
     mesh.reopen(1);
     assert_eq!(mesh.digest(0, space), digest);
     assert_eq!(mesh.digest(1, space), digest);
-    mesh.edit(0, space, "n", Shape::Counter, Edit::Increment(1));
+    mesh.edit(0, space, "n", Kind::Counter, Edit::Increment(1));
     mesh.connect(0, 1);
     assert_eq!(mesh.value(1, space, "n"), Some(Value::Int(1500 * 1499 / 2 + 1)));
     mesh.assert_converged(space);
@@ -401,13 +401,13 @@ fn in_a_full_mesh_payloads_stop_travelling_twice() {
 #[test]
 fn a_concurrent_edit_survives_a_deletion() {
     let (mut mesh, space) = pair();
-    mesh.edit(0, space, "notes", Shape::Text, Edit::Replace("hello".into()));
+    mesh.edit(0, space, "notes", Kind::Text, Edit::Replace("hello".into()));
     mesh.disconnect(0, 1);
     let id = mesh.devices[0].replica.find(space, "notes").unwrap().id;
     let delete = vec![ObjectEdit { target: Target::Id(id), action: Action::Delete }];
     mesh.wish(0, Wish::Edit { space, edits: delete.clone() }).unwrap();
     assert!(mesh.devices[0].replica.find(space, "notes").is_none());
-    mesh.edit(1, space, "notes", Shape::Text, Edit::Replace("hello world".into()));
+    mesh.edit(1, space, "notes", Kind::Text, Edit::Replace("hello world".into()));
     mesh.connect(0, 1);
     for n in 0..2 {
         assert_eq!(mesh.value(n, space, "notes"), Some("hello world".into()));
@@ -464,9 +464,9 @@ fn files_imported_alike_coalesce_and_others_stand_beside_each_other() {
 #[test]
 fn a_refused_edit_leaves_no_trace_of_those_before_it() {
     let (mut mesh, space) = pair();
-    mesh.edit(0, space, "text", Shape::Text, Edit::Replace("abc".into()));
+    mesh.edit(0, space, "text", Kind::Text, Edit::Replace("abc".into()));
     let before = mesh.digest(0, space);
-    let text = || Target::Named { name: "text".into(), shape: Shape::Text };
+    let text = || Target::Named { name: "text".into(), shape: Kind::Text.into() };
     let splice = |at| Edit::Splice { at, delete: 0, insert: "x".into() };
     let edits = vec![
         ObjectEdit { target: text(), action: Action::Change(splice(0)) },
@@ -575,7 +575,7 @@ fn a_cold_sync_moves_thousands_of_entries_under_few_signatures() {
     let mut mesh = Mesh::new(2);
     let space = mesh.create(0, "work");
     for n in 0..5_000 {
-        mesh.edit(0, space, &format!("o{}", n % 50), Shape::Counter, Edit::Increment(1));
+        mesh.edit(0, space, &format!("o{}", n % 50), Kind::Counter, Edit::Increment(1));
     }
     let ticket = mesh.invite(0, space, 1);
     mesh.connect(0, 1);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meshwork_crdt::{Edit, Shape, Value};
+use meshwork_crdt::{Edit, Kind, Value};
 use meshwork_protocol::{Action, ObjectEdit, SpaceId, Target, WishId};
 use rand_core::Rng;
 
@@ -48,25 +48,26 @@ pub(crate) fn edits(
     length: impl Fn(&str) -> usize,
 ) -> Vec<ObjectEdit> {
     let pick = |rng: &mut dyn Rng, n: u32| rng.next_u32() % n;
-    let named = |name: &str, shape| Target::Named { name: name.to_owned(), shape };
+    let named =
+        |name: &str, kind: Kind| Target::Named { name: name.to_owned(), shape: kind.into() };
     let mut edits = vec![ObjectEdit {
-        target: named(MARKERS, Shape::Set),
+        target: named(MARKERS, Kind::Set),
         action: Action::Change(Edit::Add(Value::Text(marker.clone()))),
     }];
     let n = pick(rng, 3);
     let (target, action) = match pick(rng, 9) {
-        0 => (named("title", Shape::Register), Action::Change(Edit::Set(marker.into()))),
+        0 => (named("title", Kind::Register), Action::Change(Edit::Set(marker.into()))),
         1 => {
             let edit = Edit::Put { key: format!("k{n}"), value: marker.into() };
-            (named("settings", Shape::Map), Action::Change(edit))
+            (named("settings", Kind::Map), Action::Change(edit))
         }
         2 => {
             let edit = Edit::Remove { key: format!("k{n}") };
-            (named("settings", Shape::Map), Action::Change(edit))
+            (named("settings", Kind::Map), Action::Change(edit))
         }
         3 => {
             let by = i64::from(pick(rng, 20)) - 10;
-            (named("visits", Shape::Counter), Action::Change(Edit::Increment(by)))
+            (named("visits", Kind::Counter), Action::Change(Edit::Increment(by)))
         }
         4 | 5 => {
             let name = format!("notes{n}");
@@ -74,16 +75,16 @@ pub(crate) fn edits(
             let at = pick(rng, 1 + u32::try_from(length).unwrap_or(0)) as usize;
             let delete = (pick(rng, 4) as usize).min(length - at);
             let edit = Edit::Splice { at, delete, insert: marker };
-            (named(&name, Shape::Text), Action::Change(edit))
+            (named(&name, Kind::Text), Action::Change(edit))
         }
         6 => {
             let content = format!("file {}", pick(rng, 2));
             (Target::File { name: format!("file{n}.md"), content }, Action::Create)
         }
-        7 => (named(&format!("notes{n}"), Shape::Text), Action::Delete),
+        7 => (named(&format!("notes{n}"), Kind::Text), Action::Delete),
         _ => {
             let name = format!("notes{}", pick(rng, 3));
-            (named(&format!("notes{n}"), Shape::Text), Action::Rename(name))
+            (named(&format!("notes{n}"), Kind::Text), Action::Rename(name))
         }
     };
     edits.push(ObjectEdit { target, action });

@@ -1,5 +1,6 @@
 //! The routes of the API: parse, call the embedding API, answer JSON.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,20 +12,21 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use meshwork_crdt::{Object, Shape, Value};
-use meshwork_protocol::{ObjectEdit, SpaceView, Ticket};
+use meshwork_crdt::{Kind, Object};
+use meshwork_protocol::{LogView, ObjectEdit, SpaceView, Ticket};
 use serde::de::DeserializeOwned;
 
 use super::guard::{Guard, require_own_origin, require_token};
 use super::types::{
-    CreateSpace, Digest, Edited, Edits, Invite, Invited, Join, Member, ObjectQuery, ObjectSummary,
-    ObjectValue, Online, Peer, PutObject, ShareFolder, SpaceStatus, Status, Waiting, WatchQuery,
+    CreateSpace, Digest, Edited, Edits, Explanation, Invite, Invited, Join, Member, ObjectQuery,
+    ObjectSummary, ObjectValue, Online, Peer, PutObject, ShareFolder, SpaceStatus, Status, Waiting,
+    WatchQuery,
 };
 use super::watch;
 use crate::failure::{Failure, Result};
 use crate::node::{Invitation, JOIN_TIMEOUT, Node};
 use crate::share::ShareStatus;
-use crate::space::{Put, Receipt, Space, TextBase, no_object};
+use crate::space::{Put, Receipt, Space, TextBase, no_object, no_place};
 
 /// Longest request body.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -48,6 +50,7 @@ pub(super) fn router(node: Node, guard: Arc<Guard>) -> Router {
         .route("/spaces/{space}/digest", get(digest))
         .route("/spaces/{space}/edits", post(edit))
         .route("/spaces/{space}/watch", get(follow))
+        .route("/spaces/{space}/explain/{*name}", get(explain))
         .route("/spaces/{space}/objects", get(objects))
         .route("/spaces/{space}/objects/{*name}", get(object).put(put_object).delete(delete_object))
         .layer(from_fn_with_state(guard.clone(), require_token));
@@ -226,26 +229,35 @@ async fn object(
 ) -> Result<Json<ObjectValue>> {
     let space = node.resolve(&space).await?;
     let view = space.find(&name).await?.ok_or_else(|| no_object(&name))?;
-    let with_base = query.base && view.shape == Shape::Text;
+    let with_base = query.base && view.shape.kind() == Kind::Text;
+    let place = query.at.clone();
     let look = move |object: &Object| {
         let base = with_base
             .then(|| object.as_text().map(|text| TextBase { spans: text.spans() }))
             .flatten();
-        (object.value(), base)
+        (object.value_at(&place), base)
     };
     let (value, base) = space.read(view.id, look).await?.ok_or_else(|| no_object(&name))?;
-    let value = match query.key {
-        None => value,
-        Some(key) => one_key(&name, value, &key)?,
-    };
+    let value = value.ok_or_else(|| no_place(&name, &query.at))?;
     Ok(Json(ObjectValue { object: (&view).into(), value, base }))
 }
 
-fn one_key(name: &str, value: Value, key: &str) -> Result<Value> {
-    let Value::Map(mut map) = value else {
-        return Err(Failure::usage(format!("`{name}` is no map and has no keys")));
-    };
-    map.remove(key).ok_or_else(|| Failure::not_found(format!("`{name}` has no key `{key}`")))
+async fn explain(
+    State(node): State<Node>,
+    Path((space, name)): Path<(String, String)>,
+    Query(query): Query<ObjectQuery>,
+) -> Result<Json<Explanation>> {
+    let space = node.resolve(&space).await?;
+    let view = space.find(&name).await?.ok_or_else(|| no_object(&name))?;
+    let place = query.at.clone();
+    let explanation = space.read(view.id, move |object| object.explain(&place)).await?;
+    let explanation = explanation.flatten().ok_or_else(|| no_place(&name, &query.at))?;
+    let members = space.members().await?;
+    let names: BTreeMap<_, _> =
+        members.into_iter().map(|member| (member.device, member.name)).collect();
+    let writer = |log: &LogView| Some((log.log, names.get(&log.device)?.clone()));
+    let writers: BTreeMap<_, _> = space.view().await?.logs.iter().filter_map(writer).collect();
+    Ok(Json(Explanation::new(explanation, &writers)))
 }
 
 async fn put_object(
@@ -254,10 +266,7 @@ async fn put_object(
     Body(wanted): Body<PutObject>,
 ) -> Result<Json<Edited>> {
     let space = node.resolve(&space).await?;
-    let mut put = Put::new(wanted.value);
-    if let Some(key) = wanted.key {
-        put = put.key(key);
-    }
+    let mut put = Put::new(wanted.value).at(wanted.at);
     if let Some(shape) = wanted.shape {
         put = put.shape(shape);
     }
@@ -274,7 +283,7 @@ async fn delete_object(
     Query(query): Query<ObjectQuery>,
 ) -> Result<Json<Edited>> {
     let space = node.resolve(&space).await?;
-    let receipt = space.delete(&name, query.key.as_deref()).await?;
+    let receipt = space.delete(&name, &query.at).await?;
     held(&space, &receipt, Waiting::default()).await
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use meshwork_crdt::{Shape, Value};
+use meshwork_crdt::{Kind, LogId, Path, Shape, Value};
 use meshwork_protocol::{
     Action, Counters, LinkView, MemberView, ObjectEdit, ObjectView, Role, SpaceView, Target,
 };
@@ -195,7 +195,7 @@ pub struct ObjectSummary {
 
 impl From<&ObjectView> for ObjectSummary {
     fn from(view: &ObjectView) -> Self {
-        Self { id: view.id.to_string(), name: view.name.clone(), shape: view.shape }
+        Self { id: view.id.to_string(), name: view.name.clone(), shape: view.shape.clone() }
     }
 }
 
@@ -205,18 +205,61 @@ pub struct ObjectValue {
     /// The object.
     #[serde(flatten)]
     pub object: ObjectSummary,
-    /// Its value, or that of one key if one was asked for.
+    /// Its value, or that of the place asked for.
     pub value: Value,
     /// Of a text, if asked for: what to hand back as [`PutObject::base`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<TextBase>,
 }
 
+/// Why a place in an object says what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The type.
+    pub kind: Kind,
+    /// How it settles conflicts.
+    pub rule: String,
+    /// What it says.
+    pub value: Value,
+    /// What was claimed, those that stand first.
+    pub claims: Vec<Claim>,
+}
+
+/// What somebody wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// What.
+    pub value: Value,
+    /// The log it was written to, if it is known.
+    pub log: Option<String>,
+    /// What the device that wrote it calls itself, if it is a member.
+    pub by: Option<String>,
+    /// When it was written, if it is known, by the clock of that device.
+    pub time_ms: Option<u64>,
+    /// Whether it stands.
+    pub stands: bool,
+}
+
+impl Explanation {
+    pub(crate) fn new(told: meshwork_crdt::Explanation, writers: &BTreeMap<LogId, String>) -> Self {
+        let claims = told.claims.into_iter().map(|claim| Claim {
+            value: claim.value,
+            log: claim.by.map(|log| log.to_string()),
+            by: claim.by.and_then(|log| writers.get(&log).cloned()),
+            time_ms: claim.time.map(meshwork_crdt::HybridTime::millis),
+            stands: claim.stands,
+        });
+        let claims = claims.collect();
+        Self { kind: told.kind, rule: told.rule.to_owned(), value: told.value, claims }
+    }
+}
+
 /// What of an object is wanted: query of `GET` and `DELETE /v1/spaces/{space}/objects/{name}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectQuery {
-    /// One key of a map.
-    pub key: Option<String>,
+    /// A place inside.
+    #[serde(default)]
+    pub at: Path,
     /// Also answer the base of a text.
     #[serde(default)]
     pub base: bool,
@@ -280,9 +323,9 @@ pub struct Waiting {
 pub struct PutObject {
     /// The value.
     pub value: Value,
-    /// Put it under this key of a map only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    /// Put it at this place inside only.
+    #[serde(default)]
+    pub at: Path,
     /// The type of the object if it does not exist yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<Shape>,

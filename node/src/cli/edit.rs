@@ -5,48 +5,42 @@ use std::process::Command;
 use std::time::Duration;
 
 use clap::Args;
-use meshwork_crdt::{Edit as Content, Shape, Value};
+use meshwork_crdt::{Arg, Edit as Content, Kind, Path, Shape, Value};
 use meshwork_protocol::Action;
 
 use super::Context;
 use super::client::{Client, query};
-use crate::api::types::{EditRequest, EditTarget, Edited, Edits, ObjectValue, PutObject, Waiting};
+use crate::api::types::{
+    EditRequest, EditTarget, Edited, Edits, ObjectSummary, ObjectValue, PutObject, Waiting,
+};
 use crate::failure::{Failure, FailureKind, Result};
 
 /// Change an object in place, or open it in $EDITOR.
 ///
-/// Without a flag the text, or the value as JSON, is opened in $VISUAL or $EDITOR; what others change
-/// in a text meanwhile is kept. With a flag, an object that does not exist is created.
+/// Without an operation the text, or the value as JSON, is opened in $VISUAL or $EDITOR; what others change in a
+/// text meanwhile is kept. With one, an object that does not exist is created: `meshwork edit home visits
+/// increment 1`. `meshwork types` lists what can be done to which type.
 #[derive(Debug, Args)]
 pub(super) struct Edit {
     /// The space: its name, its id, or the beginning of its id.
     space: String,
     /// The object's name.
     object: String,
-    #[command(flatten)]
-    change: Change,
-}
-
-#[derive(Debug, Args)]
-#[group(multiple = false)]
-struct Change {
-    /// Add N, which may be negative, to a counter.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    increment: Option<i64>,
-    /// Add a value to a set.
-    #[arg(long, value_name = "VALUE")]
-    add: Option<String>,
-    /// Remove a value from a set.
-    #[arg(long, value_name = "VALUE")]
-    remove: Option<String>,
-    /// Insert TEXT into a text, before the character number AT.
-    #[arg(long, num_args = 2, value_names = ["AT", "TEXT"])]
-    insert: Option<Vec<String>>,
-    /// Delete LEN characters of a text, from the character number AT on.
-    #[arg(long, num_args = 2, value_names = ["AT", "LEN"])]
-    delete: Option<Vec<String>>,
+    /// What to do, for example `increment`, `add`, `splice`.
+    operation: Option<String>,
+    /// What the operation is given, each JSON if it parses as JSON, else a string.
+    #[arg(allow_negative_numbers = true)]
+    arguments: Vec<String>,
+    /// Where inside the object: keys and fields between slashes, indices as #N.
+    #[arg(long, value_name = "PLACE", default_value = "", hide_default_value = true)]
+    at: Path,
+    /// The type of a new object.
+    ///
+    /// [default: the simplest that has the operation; record for a place inside]
+    #[arg(long)]
+    shape: Option<Shape>,
     /// Give the object another name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "operation")]
     rename: Option<String>,
 }
 
@@ -54,13 +48,18 @@ impl Edit {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let client = context.client()?;
         let path = ["spaces", &self.space, "objects", &self.object];
-        let edited = if let Some(name) = self.change.rename {
+        let edited = if let Some(name) = self.rename {
             let object: ObjectValue = client.get(&path, "")?;
             let target = EditTarget::Id(object.object.id);
             send(&client, &self.space, EditRequest { target, action: Action::Rename(name) })?
-        } else if let Some((shape, content)) = self.change.content()? {
-            let target = EditTarget::Named { name: self.object, shape };
-            send(&client, &self.space, EditRequest { target, action: Action::Change(content) })?
+        } else if let Some(operation) = &self.operation {
+            let target = self.target(&client, operation)?;
+            let call = Content::Call {
+                path: self.at.clone(),
+                operation: operation.clone(),
+                arguments: self.arguments(operation),
+            };
+            send(&client, &self.space, EditRequest { target, action: Action::Change(call) })?
         } else {
             match in_editor(&client, &path)? {
                 Some(edited) => edited,
@@ -72,36 +71,49 @@ impl Edit {
         };
         context.terminal.data(&edited, |_| String::new())
     }
+
+    /// The object if there is one; else the type that a new one is to be.
+    fn target(&self, client: &Client, operation: &str) -> Result<EditTarget> {
+        let objects: Vec<ObjectSummary> = client.get(&["spaces", &self.space, "objects"], "")?;
+        let found = objects.into_iter().find(|object| object.name == self.object);
+        let shape = match (found, &self.shape) {
+            (Some(found), Some(shape)) if found.shape.bare() != shape.bare() => {
+                return Err(Failure::usage(format!("`{}` is a {}", self.object, found.shape)));
+            }
+            (_, Some(shape)) => shape.clone(),
+            (Some(found), None) => return Ok(EditTarget::Id(found.id)),
+            (None, None) if !self.at.is_empty() => Kind::Record.into(),
+            (None, None) => simplest_with(operation)?.into(),
+        };
+        Ok(EditTarget::Named { name: self.object.clone(), shape })
+    }
+
+    /// Arguments that an operation wants as text are text, whatever they look like.
+    fn arguments(&self, operation: &str) -> Vec<Value> {
+        let known = Kind::ALL.iter().flat_map(|kind| kind.about().operations);
+        let named: Vec<_> = known.filter(|known| known.name == operation).collect();
+        let wants_text = |index: usize| {
+            !named.is_empty()
+                && named.iter().all(|known| known.arguments.get(index) == Some(&Arg::Text))
+        };
+        let parse = |(index, argument): (usize, &String)| {
+            let text = || Value::Text(argument.clone());
+            if wants_text(index) {
+                return text();
+            }
+            serde_json::from_str(argument).unwrap_or_else(|_| text())
+        };
+        self.arguments.iter().enumerate().map(parse).collect()
+    }
 }
 
-impl Change {
-    fn content(&self) -> Result<Option<(Shape, Content)>> {
-        let value = |text: &str| {
-            serde_json::from_str(text).unwrap_or_else(|_| Value::Text(text.to_owned()))
-        };
-        let number = |text: &str| {
-            text.parse().map_err(|_| Failure::usage(format!("`{text}` is not a whole number")))
-        };
-        if let Some(by) = self.increment {
-            return Ok(Some((Shape::Counter, Content::Increment(by))));
-        }
-        if let Some(text) = &self.add {
-            return Ok(Some((Shape::Set, Content::Add(value(text)))));
-        }
-        if let Some(text) = &self.remove {
-            return Ok(Some((Shape::Set, Content::Discard(value(text)))));
-        }
-        if let Some([at, insert]) = self.insert.as_deref() {
-            let splice = Content::Splice { at: number(at)?, delete: 0, insert: insert.clone() };
-            return Ok(Some((Shape::Text, splice)));
-        }
-        if let Some([at, len]) = self.delete.as_deref() {
-            let splice =
-                Content::Splice { at: number(at)?, delete: number(len)?, insert: String::new() };
-            return Ok(Some((Shape::Text, splice)));
-        }
-        Ok(None)
-    }
+/// The first type of the catalogue that has an operation.
+fn simplest_with(operation: &str) -> Result<Kind> {
+    let has = |kind: &Kind| kind.about().operations.iter().any(|known| known.name == operation);
+    Kind::ALL.into_iter().find(has).ok_or_else(|| {
+        Failure::usage(format!("no type has an operation `{operation}`"))
+            .hint("list types and their operations: meshwork types")
+    })
 }
 
 fn send(client: &Client, space: &str, edit: EditRequest) -> Result<Edited> {
@@ -132,8 +144,8 @@ fn in_editor(client: &Client, path: &[&str]) -> Result<Option<Edited>> {
         serde_json::from_str(&after)
             .map_err(|error| Failure::usage(format!("what was written is not JSON: {error}")))?
     };
-    let shape = (is_text && base.is_none()).then_some(Shape::Text);
-    let body = PutObject { value, key: None, shape, base, wait: Waiting::default() };
+    let shape = (is_text && base.is_none()).then(|| Kind::Text.into());
+    let body = PutObject { value, at: Path::default(), shape, base, wait: Waiting::default() };
     client.put(path, &body, Duration::ZERO).map(Some)
 }
 
@@ -148,7 +160,7 @@ fn edited_by_person(before: &str, suffix: &str) -> Result<String> {
         .find_map(|name| std::env::var(name).ok().filter(|editor| !editor.trim().is_empty()))
         .ok_or_else(|| {
             Failure::usage("neither VISUAL nor EDITOR says which editor to open")
-                .hint("or change it with a flag: meshwork edit --help")
+                .hint("or name an operation: meshwork edit --help")
         })?;
     let mut words = editor.split_whitespace();
     let program = words.next().expect("an editor of blanks only was filtered out");

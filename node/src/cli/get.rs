@@ -18,17 +18,17 @@ pub(super) struct Get {
     space: String,
     /// The object's name; without it, all objects are listed.
     object: Option<String>,
-    /// Only the value under this key of a map.
-    #[arg(long)]
-    key: Option<String>,
+    /// Only what is at this place inside: keys and fields between slashes, indices as #N.
+    #[arg(long, value_name = "PLACE")]
+    at: Option<String>,
 }
 
 impl Get {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let client = context.client()?;
         let Some(name) = &self.object else {
-            if self.key.is_some() {
-                return Err(Failure::usage("--key needs an object"));
+            if self.at.is_some() {
+                return Err(Failure::usage("--at needs an object"));
             }
             let objects: Vec<ObjectSummary> =
                 client.get(&["spaces", &self.space, "objects"], "")?;
@@ -38,7 +38,7 @@ impl Get {
                 table(&objects.iter().map(row).collect::<Vec<_>>())
             });
         };
-        let query = query(&[("key", self.key.as_deref())]);
+        let query = query(&[("at", self.at.as_deref())]);
         let object: ObjectValue = client.get(&["spaces", &self.space, "objects", name], &query)?;
         context.terminal.data(&object, |object| shown(&object.value))
     }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use clap::Args;
-use meshwork_crdt::{Shape, Value};
+use meshwork_crdt::{Kind, Path, Shape, Value};
 
 use super::client::Client;
 use super::{Context, duration};
@@ -16,8 +16,8 @@ const STDIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Make an object hold a value, creating it if need be.
 ///
-/// Only the difference is written: an existing text is spliced, a map, set or counter changed where it
-/// differs. Returns once the change is durable on this device.
+/// Only the difference is written: a text is spliced, a map, list, set or counter changed where it differs.
+/// Returns once the change is durable on this device.
 #[derive(Debug, Args)]
 pub(super) struct Put {
     /// The space: its name, its id, or the beginning of its id.
@@ -27,12 +27,12 @@ pub(super) struct Put {
     /// JSON if it parses as JSON, else a string; `-` reads it from standard input.
     #[arg(allow_negative_numbers = true)]
     value: String,
-    /// Put the value under this key of a map only.
-    #[arg(long)]
-    key: Option<String>,
-    /// The type of a new object: register, map, counter, set or text.
+    /// Put the value at this place inside only: keys and fields between slashes, indices as #N.
+    #[arg(long, value_name = "PLACE", default_value = "", hide_default_value = true)]
+    at: Path,
+    /// The type of a new object: one that `meshwork types` lists, or one made of several.
     ///
-    /// [default: map for a JSON object or with --key, else register]
+    /// [default: map for a JSON object or a place of one step, record for a deeper place, else register]
     #[arg(long)]
     shape: Option<Shape>,
     /// Wait until N devices, this one included, hold the change durably.
@@ -49,8 +49,8 @@ impl Put {
         let raw = if self.value == "-" { read_stdin()? } else { self.value.clone() };
         let body = PutObject {
             value: self.parse(&client, raw)?,
-            key: self.key,
-            shape: self.shape,
+            at: self.at.clone(),
+            shape: self.shape.clone(),
             base: None,
             wait: Waiting { devices: self.wait, timeout_ms: Some(duration::ms(self.timeout)) },
         };
@@ -70,13 +70,13 @@ impl Put {
 
     fn parse(&self, client: &Client, raw: String) -> Result<Value> {
         let Ok(value) = serde_json::from_str::<Value>(&raw) else { return Ok(Value::Text(raw)) };
-        let into_text = match self.shape {
-            Some(shape) => shape == Shape::Text,
+        let into_text = match &self.shape {
+            Some(shape) => shape.kind() == Kind::Text && self.at.is_empty(),
             None => {
                 let objects: Vec<ObjectSummary> =
                     client.get(&["spaces", &self.space, "objects"], "")?;
                 let mut named = objects.iter().filter(|object| object.name == self.object);
-                named.any(|object| object.shape == Shape::Text)
+                self.at.is_empty() && named.any(|object| object.shape.kind() == Kind::Text)
             }
         };
         Ok(if into_text { Value::Text(raw) } else { value })

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use meshwork_crdt::{CausalContext, DotRange, Edit, LogId, Shape};
+use meshwork_crdt::{CausalContext, DotRange, Edit, Kind, LogId};
 use meshwork_protocol::{Action, ObjectEdit, ObjectId, Target};
 
 use super::folder::{Content, Folder, Scan, Seen, hash};
@@ -258,7 +258,7 @@ impl Sync {
         let objects = self.space.objects_blocking()?;
         let live: BTreeMap<ObjectId, String> = objects
             .into_iter()
-            .filter(|view| view.shape == Shape::Text)
+            .filter(|view| view.shape.kind() == Kind::Text)
             .map(|view| (view.id, view.name))
             .collect();
         let gone: Vec<ObjectId> =
@@ -414,7 +414,8 @@ impl Sync {
 
     fn find(&self, name: &str) -> Result<Option<ObjectId>> {
         let objects = self.space.objects_blocking()?;
-        let found = objects.into_iter().find(|view| view.name == name && view.shape == Shape::Text);
+        let found =
+            objects.into_iter().find(|view| view.name == name && view.shape.kind() == Kind::Text);
         Ok(found.map(|view| view.id))
     }
 }

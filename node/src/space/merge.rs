@@ -80,7 +80,7 @@ fn cut(spans: &[DotRange], at: usize, len: usize) -> Vec<DotRange> {
 mod tests {
     use super::*;
     use meshwork_crdt::HybridTime;
-    use meshwork_crdt::{LogId, LogTable, Object, Shape, Writer};
+    use meshwork_crdt::{Kind, LogId, LogTable, Object, Writer};
 
     fn writer(n: u8) -> Writer {
         Writer { log: LogId([n; 16]), time: HybridTime::at(1000) }
@@ -106,7 +106,7 @@ mod tests {
             ("äöü", "aöüß"),
             ("same", "same"),
         ] {
-            let mut text = Object::new(Shape::Text);
+            let mut text = Object::new(Kind::Text);
             apply(&mut text, 1, &[Edit::Replace(old.to_owned())]);
             let spans = text.as_text().unwrap().spans();
             apply(&mut text, 1, &splices(old, &spans, new));
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_others_wrote_meanwhile_is_kept() {
-        let mut text = Object::new(Shape::Text);
+        let mut text = Object::new(Kind::Text);
         apply(&mut text, 1, &[Edit::Replace("one two three".to_owned())]);
         let spans = text.as_text().unwrap().spans();
         apply(&mut text, 2, &[Edit::Splice { at: 0, delete: 0, insert: "zero ".to_owned() }]);

@@ -1,22 +1,20 @@
-//! Making an object hold a plain value: the smallest edits that get it there.
+//! Making a place in an object hold a plain value.
 //!
-//! Data in: a [`Put`] and the object as it is. Data out: edits of the object's own type, so that what
-//! others change meanwhile merges by that type's rule. Deliberately not here: conflict rules.
+//! Data in: a [`Put`]. Data out: one edit, the type's own `set`, which changes what differs and nothing else.
+//! Deliberately not here: conflict rules, and what `set` means for a type (`meshwork-crdt`).
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use meshwork_crdt::{Edit, Shape, Value};
+use meshwork_crdt::{Edit, Kind, Path, Shape, Value};
 use meshwork_protocol::{Action, ObjectEdit, ObjectView, Target};
 
 use super::merge::{self, TextBase};
 use super::{Receipt, Space};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, FailureKind, Result};
 
 /// A plain value to put into an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Put {
     value: Value,
-    key: Option<String>,
+    at: Path,
     shape: Option<Shape>,
     base: Option<TextBase>,
 }
@@ -26,20 +24,27 @@ impl Put {
     ///
     /// An object that does not exist becomes a map if the value is one, else a register.
     pub fn new(value: impl Into<Value>) -> Self {
-        Self { value: value.into(), key: None, shape: None, base: None }
+        Self { value: value.into(), at: Path::default(), shape: None, base: None }
+    }
+
+    /// Puts the value at a place inside only. An object that does not exist becomes a map, or a record if the
+    /// place is deeper than one step.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<Path>) -> Self {
+        self.at = place.into();
+        self
     }
 
     /// Puts the value under one key of a map only.
     #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
+    pub fn key(self, key: impl Into<String>) -> Self {
+        self.at(vec![Value::Text(key.into())])
     }
 
     /// The type of the object if it does not exist yet; another type is refused.
     #[must_use]
-    pub fn shape(mut self, shape: Shape) -> Self {
-        self.shape = Some(shape);
+    pub fn shape(mut self, shape: impl Into<Shape>) -> Self {
+        self.shape = Some(shape.into());
         self
     }
 
@@ -58,45 +63,49 @@ impl Space {
     /// # Errors
     /// `FailureKind::Usage` if the value does not fit the object's type, and as [`Space::edit`].
     pub async fn put(&self, name: &str, put: Put) -> Result<Receipt> {
-        let edits = match self.look_up(name).await? {
-            Some((view, current)) => {
-                if put.shape.is_some_and(|shape| shape != view.shape) {
+        let (target, shape) = match self.find(name).await? {
+            Some(view) => {
+                let other = put.shape.as_ref().filter(|shape| shape.bare() != view.shape.bare());
+                if other.is_some() {
                     return Err(Failure::usage(format!("`{name}` is a {}", view.shape)));
                 }
-                let changes = match (&put.base, &put.value) {
-                    (Some(base), Value::Text(text)) if view.shape == Shape::Text => {
-                        self.rebased(&view, base, text).await?
-                    }
-                    _ => changes(view.shape, &current, put)?,
-                };
-                to_edits(Target::Id(view.id), changes)
+                if let (Some(base), Value::Text(text)) = (&put.base, &put.value)
+                    && view.shape.kind() == Kind::Text
+                {
+                    let edits = self.rebased(&view, base, text).await?;
+                    return self.edit(to_edits(Target::Id(view.id), edits)).await;
+                }
+                (Target::Id(view.id), view.shape)
             }
             None => {
-                let shape = put.shape.unwrap_or_else(|| default_shape(&put));
-                let changes = changes(shape, &empty(shape), put)?;
-                to_edits(Target::Named { name: name.to_owned(), shape }, changes)
+                let shape = put.shape.clone().unwrap_or_else(|| default_shape(&put));
+                (Target::Named { name: name.to_owned(), shape: shape.clone() }, shape)
             }
         };
-        self.edit(edits).await
+        let edit = Edit::call(put.at.iter().cloned(), "set", [put.value]);
+        self.edit(to_edits(target, vec![edit])).await.map_err(|failure| {
+            if failure.kind != FailureKind::Usage {
+                return failure;
+            }
+            failure.hint(format!("`{name}` is a {shape}: meshwork types {}", shape.kind()))
+        })
     }
 
-    /// Removes an object, or one key of a map.
+    /// Removes an object, or what is at a place inside.
     ///
     /// # Errors
-    /// `FailureKind::NotFound` if there is no such object or key, and as [`Space::edit`].
-    pub async fn delete(&self, name: &str, key: Option<&str>) -> Result<Receipt> {
-        let Some((view, value)) = self.look_up(name).await? else {
-            return Err(no_object(name));
-        };
-        let action = match key {
+    /// `FailureKind::NotFound` if there is no such object or place, and as [`Space::edit`].
+    pub async fn delete(&self, name: &str, place: &Path) -> Result<Receipt> {
+        let Some(view) = self.find(name).await? else { return Err(no_object(name)) };
+        let action = match place.split_last() {
             None => Action::Delete,
-            Some(key) => {
-                if let Value::Map(map) = &value
-                    && !map.contains_key(key)
-                {
-                    return Err(Failure::not_found(format!("`{name}` has no key `{key}`")));
+            Some((last, outer)) => {
+                let path = place.clone();
+                let there = self.read(view.id, move |object| object.value_at(&path)).await?;
+                if there.flatten().is_none() {
+                    return Err(no_place(name, place));
                 }
-                Action::Change(Edit::Remove { key: key.to_owned() })
+                Action::Change(Edit::call(outer.iter().cloned(), "remove", [last.clone()]))
             }
         };
         self.edit(vec![ObjectEdit { target: Target::Id(view.id), action }]).await
@@ -118,6 +127,11 @@ pub(crate) fn no_object(name: &str) -> Failure {
         .hint("list them: meshwork get SPACE")
 }
 
+pub(crate) fn no_place(name: &str, place: &Path) -> Failure {
+    Failure::not_found(format!("there is no place `{place}` in `{name}`"))
+        .hint(format!("see what there is: meshwork get SPACE {name}"))
+}
+
 fn to_edits(target: Target, changes: Vec<Edit>) -> Vec<ObjectEdit> {
     if changes.is_empty() {
         return vec![ObjectEdit { target, action: Action::Create }];
@@ -129,108 +143,9 @@ fn to_edits(target: Target, changes: Vec<Edit>) -> Vec<ObjectEdit> {
 }
 
 fn default_shape(put: &Put) -> Shape {
-    match (&put.key, &put.value) {
-        (Some(_), _) | (None, Value::Map(_)) => Shape::Map,
-        _ => Shape::Register,
-    }
-}
-
-fn empty(shape: Shape) -> Value {
-    meshwork_crdt::Object::new(shape).value()
-}
-
-fn changes(shape: Shape, current: &Value, put: Put) -> Result<Vec<Edit>> {
-    if let Some(key) = put.key {
-        if shape != Shape::Map {
-            return Err(Failure::usage(format!("only a map has keys; the object is a {shape}")));
-        }
-        return Ok(vec![Edit::Put { key, value: put.value }]);
-    }
-    match (shape, current, put.value) {
-        (Shape::Register, _, value) => Ok(vec![Edit::Set(value)]),
-        (Shape::Text, _, Value::Text(text)) => Ok(vec![Edit::Replace(text)]),
-        (Shape::Map, Value::Map(old), Value::Map(new)) => Ok(map_changes(old, new)),
-        (Shape::Counter, Value::Int(old), Value::Int(new)) => new
-            .checked_sub(*old)
-            .map(|by| if by == 0 { Vec::new() } else { vec![Edit::Increment(by)] })
-            .ok_or_else(|| Failure::usage("the counter cannot change by that much at once")),
-        (Shape::Set, Value::List(old), Value::List(new)) => Ok(set_changes(old, new)),
-        (shape, _, _) => Err(Failure::usage(format!(
-            "the object is a {shape}, which takes {}",
-            match shape {
-                Shape::Text => "a string",
-                Shape::Map => "a JSON object",
-                Shape::Counter => "a whole number",
-                Shape::Set => "a JSON list",
-                Shape::Register => "any JSON value",
-            }
-        ))),
-    }
-}
-
-fn map_changes(old: &BTreeMap<String, Value>, new: BTreeMap<String, Value>) -> Vec<Edit> {
-    let gone = old.keys().filter(|key| !new.contains_key(*key));
-    let mut changes: Vec<Edit> = gone.map(|key| Edit::Remove { key: key.clone() }).collect();
-    let changed = new.into_iter().filter(|(key, value)| old.get(key) != Some(value));
-    changes.extend(changed.map(|(key, value)| Edit::Put { key, value }));
-    changes
-}
-
-fn set_changes(old: &[Value], new: Vec<Value>) -> Vec<Edit> {
-    let old: BTreeSet<&Value> = old.iter().collect();
-    let new: BTreeSet<Value> = new.into_iter().collect();
-    let gone = old.iter().filter(|value| !new.contains(**value));
-    let mut changes: Vec<Edit> = gone.map(|value| Edit::Discard((*value).clone())).collect();
-    let added = new.iter().filter(|value| !old.contains(value));
-    changes.extend(added.map(|value| Edit::Add(value.clone())));
-    changes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn value(json: &str) -> Value {
-        serde_json::from_str(json).unwrap()
-    }
-
-    fn put(shape: Shape, current: &str, new: &str) -> Result<Vec<Edit>> {
-        changes(shape, &value(current), Put::new(value(new)))
-    }
-
-    #[test]
-    fn a_map_changes_only_where_it_differs() {
-        let edits = put(Shape::Map, r#"{"a":1,"b":2,"c":3}"#, r#"{"a":1,"b":5,"d":4}"#).unwrap();
-        assert_eq!(
-            edits,
-            [
-                Edit::Remove { key: "c".to_owned() },
-                Edit::Put { key: "b".to_owned(), value: Value::Int(5) },
-                Edit::Put { key: "d".to_owned(), value: Value::Int(4) },
-            ]
-        );
-    }
-
-    #[test]
-    fn a_counter_moves_by_the_difference() {
-        assert_eq!(put(Shape::Counter, "7", "4").unwrap(), [Edit::Increment(-3)]);
-        assert_eq!(put(Shape::Counter, "7", "7").unwrap(), []);
-    }
-
-    #[test]
-    fn a_set_gains_and_loses_members() {
-        let edits = put(Shape::Set, r#"["a","b"]"#, r#"["b","c","c"]"#).unwrap();
-        assert_eq!(
-            edits,
-            [Edit::Discard(Value::Text("a".to_owned())), Edit::Add(Value::Text("c".to_owned()))]
-        );
-    }
-
-    #[test]
-    fn a_value_of_the_wrong_type_is_refused_with_what_fits() {
-        let failure = put(Shape::Counter, "1", r#""x""#).unwrap_err();
-        assert_eq!(failure.message, "the object is a counter, which takes a whole number");
-        let failure = changes(Shape::Set, &value("[]"), Put::new(value("1")).key("k")).unwrap_err();
-        assert!(failure.message.starts_with("only a map has keys"));
-    }
+    Shape::new(match (put.at.len(), &put.value) {
+        (0, Value::Map(_)) | (1, _) => Kind::Map,
+        (0, _) => Kind::Register,
+        _ => Kind::Record,
+    })
 }

@@ -147,7 +147,7 @@ fn what_does_not_exist_is_not_found() {
     a.run(&["get", "home", "nothing"]).failed(7, "no object `nothing`", "meshwork get");
     a.run(&["del", "home", "nothing"]).failed(7, "no object `nothing`", "meshwork get");
     a.ok(&["put", "home", "map", r#"{"a":1}"#]);
-    assert_eq!(a.run(&["get", "home", "map", "--key", "b"]).code, 7);
+    assert_eq!(a.run(&["get", "home", "map", "--at", "b"]).code, 7);
 }
 
 #[test]
@@ -181,11 +181,17 @@ fn a_reader_may_not_write() {
 fn a_value_of_the_wrong_type_is_a_usage_failure() {
     let a = Device::up("a");
     a.ok(&["space", "create", "home"]);
-    a.ok(&["edit", "home", "votes", "--increment", "1"]);
+    a.ok(&["edit", "home", "votes", "increment", "1"]);
     let ran = a.run(&["put", "home", "votes", "many"]);
-    assert_eq!(
-        (ran.code, ran.stderr.as_str()),
-        (2, "error: the object is a counter, which takes a whole number\n")
-    );
+    ran.failed(2, "\"many\" is not of the type needed here", "meshwork types counter");
+    let ran = a.run(&["edit", "home", "votes", "splice", "0", "0", "x"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("a counter has no operation 'splice'; it has increment"));
+    let ran = a.run(&["edit", "home", "new", "fly"]);
+    ran.failed(2, "no type has an operation `fly`", "meshwork types");
+    let ran = a.run(&["put", "home", "new", "1", "--shape", "mapp"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("'mapp' is no type of object"), "{}", ran.stderr);
+    assert_eq!(a.ok(&["get", "home"]), "votes  counter", "what was refused left no trace");
     assert_eq!(a.ok(&["get", "home", "votes"]), "1");
 }

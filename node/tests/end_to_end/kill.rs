@@ -35,7 +35,7 @@ fn write_until_killed(
                     let answer = agent
                         .put(format!("{api}/v1/spaces/home/objects/survivors"))
                         .header("authorization", bearer)
-                        .send_json(json!({"value": value, "key": key}));
+                        .send_json(json!({"value": value, "at": key}));
                     if answer.is_err() {
                         break;
                     }

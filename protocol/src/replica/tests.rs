@@ -1,6 +1,6 @@
 //! What a proven member can do with well-formed frames that lie.
 
-use meshwork_crdt::{Edit, LogId, Shape};
+use meshwork_crdt::{Edit, Kind, LogId};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
@@ -122,7 +122,7 @@ fn extreme_numbers_from_a_member_neither_panic_nor_grow_without_bound() {
         let now = 20 + n as u64 * 500;
         a.input(Input::Received { link: LINK, bytes: frame.encode() }, now);
         a.input(Input::TimerFired(Timer::Link(LINK)), now);
-        let target = Target::Named { name: "n".into(), shape: Shape::Counter };
+        let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
         let edits = vec![ObjectEdit { target, action: Action::Change(Edit::Increment(1)) }];
         let wish = Wish::Edit { space, edits };
         a.input(Input::Wished { wish: WishId(2), what: wish }, now);

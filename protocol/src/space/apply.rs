@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use meshwork_crdt::{LogTable, Shape, Stamp, Value};
+use meshwork_crdt::{Kind, LogTable, Shape, Stamp, Value};
 
 use super::objects::ABOUT;
 use super::{Space, Visible};
@@ -46,8 +46,11 @@ impl Space {
         let id = part.object;
         match &part.change {
             Change::Create { shape, name, seed } => {
-                let Some(shape) = Shape::from_code(*shape) else { return false };
-                let committed = ObjectId::derive(name, shape, *seed) == id;
+                if shape.0.len() > limits::SHAPE_BYTES_MAX {
+                    return false;
+                }
+                let Ok(shape) = Shape::from_bytes(&shape.0) else { return false };
+                let committed = ObjectId::derive(name, &shape, *seed) == id;
                 let room = self.objects.meta(id).is_some()
                     || self.objects.len() < limits::OBJECTS_PER_SPACE_MAX;
                 if !committed || !room || name.len() > limits::NAME_BYTES_MAX {
@@ -120,5 +123,5 @@ impl Space {
 }
 
 pub(super) fn about_id() -> ObjectId {
-    ObjectId::named(ABOUT, Shape::Map)
+    ObjectId::named(ABOUT, &Kind::LwwMap.into())
 }

@@ -8,9 +8,10 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use meshwork_crdt::{LogId, Object, Shape, Stamp, VersionVector};
+use meshwork_crdt::{Kind, LogId, Object, Shape, Stamp, VersionVector};
 use serde::{Deserialize, Serialize};
 
+use crate::entry::Bytes;
 use crate::ids::{ObjectId, Pseudonym};
 use crate::keyring::first16;
 use crate::layout;
@@ -24,19 +25,22 @@ pub(crate) const ABOUT: &str = "meshwork/about";
 impl ObjectId {
     /// The object every device means by this name and shape.
     #[must_use]
-    pub fn named(name: &str, shape: Shape) -> Self {
+    pub fn named(name: &str, shape: &Shape) -> Self {
         Self::derive(name, shape, None)
     }
 
     /// The text every device means that starts with this content under this name.
     #[must_use]
     pub fn file(name: &str, content: &str) -> Self {
-        Self::derive(name, Shape::Text, Some(content_seed(content)))
+        Self::derive(name, &Kind::Text.into(), Some(content_seed(content)))
     }
 
-    pub(crate) fn derive(name: &str, shape: Shape, seed: Option<[u8; 16]>) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("meshwork object id 1");
-        hasher.update(&[shape.code(), u8::from(seed.is_some())]);
+    /// Commits to the bare shape only: what a record declares differs between versions of a program, and
+    /// they are to share the object.
+    pub(crate) fn derive(name: &str, shape: &Shape, seed: Option<[u8; 16]>) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("meshwork object id 2");
+        hasher.update(blake3::hash(&shape.bare().to_bytes()).as_bytes());
+        hasher.update(&[u8::from(seed.is_some())]);
         hasher.update(&seed.unwrap_or_default());
         hasher.update(name.as_bytes());
         Self(first16(hasher.finalize().as_bytes()))
@@ -69,7 +73,7 @@ impl Meta {
 /// The stored form of [`Meta`].
 #[derive(Serialize, Deserialize)]
 struct MetaRow {
-    shape: u8,
+    shape: Bytes,
     name: String,
     named: Option<(u64, LogId)>,
     touched: Vec<(LogId, u64)>,
@@ -111,8 +115,17 @@ impl Objects {
             - usize::from(self.names.contains_key(ABOUT))
     }
 
-    /// Makes the object known. Its id commits to shape and first name, so there is nothing to merge.
+    /// Makes the object known. Its id commits to bare shape and first name; declarations are merged.
     pub(crate) fn create(&mut self, id: ObjectId, shape: Shape, name: &str) {
+        if let Some(meta) = self.metas.get_mut(&id) {
+            if meta.shape.declare(&shape) {
+                self.dirty.insert(id);
+                if let Some(loaded) = self.loaded.get_mut(&id) {
+                    loaded.object.declare(&shape);
+                }
+            }
+            return;
+        }
         self.metas.entry(id).or_insert_with(|| Meta {
             shape,
             name: name.to_owned(),
@@ -162,7 +175,7 @@ impl Objects {
         Some(ObjectView {
             id,
             name: self.shown(id, meta),
-            shape: meta.shape,
+            shape: meta.shape.clone(),
             deleted: !meta.alive(),
         })
     }
@@ -238,7 +251,7 @@ impl Objects {
                 loaded.rows = meta.rows;
             }
             let row = MetaRow {
-                shape: meta.shape.code(),
+                shape: Bytes(meta.shape.to_bytes()),
                 name: meta.name.clone(),
                 named: meta.named.map(|stamp| (stamp.time.0, stamp.log)),
                 touched: meta.touched.iter().collect(),
@@ -257,7 +270,7 @@ impl Objects {
             let id = key.last_chunk::<16>().map(|id| ObjectId(*id));
             let row: Option<MetaRow> = turn.sealed_row(&key, layout::KIND_META);
             let (Some(id), Some(row)) = (id, row) else { return };
-            let Some(shape) = Shape::from_code(row.shape) else {
+            let Ok(shape) = Shape::from_bytes(&row.shape.0) else {
                 turn.halt(damaged(&key));
                 return;
             };
@@ -331,7 +344,7 @@ fn read_snapshot(
     turn: &mut Turn<'_>,
 ) -> Option<Object> {
     if meta.rows == 0 {
-        return Some(Object::new(meta.shape));
+        return Some(Object::new(meta.shape.clone()));
     }
     let mut bytes = Vec::new();
     for row in 0..meta.rows {
@@ -344,7 +357,7 @@ fn read_snapshot(
             }
         }
     }
-    match Object::decode_state(meta.shape, &bytes) {
+    match Object::decode_state(&meta.shape, &bytes) {
         Ok(object) => Some(object),
         Err(_) => {
             turn.halt(damaged(&layout::snapshot_key(space, id, 0)));

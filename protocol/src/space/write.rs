@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meshwork_crdt::{Edit, EditError, LogTable, Object, Shape, Stamp, Value, Writer};
+use meshwork_crdt::{Edit, EditError, Kind, LogTable, Object, Shape, Stamp, Value, Writer};
 
 use super::apply::about_id;
 use super::objects::{ABOUT, content_seed};
@@ -76,7 +76,9 @@ impl Space {
             let max = limits::EDITS_PER_WISH_MAX as u64;
             return Err(Refusal::Limit { what: "edits in one request", max });
         }
-        if let [edit] = edits {
+        if let [edit] = edits
+            && self.alive(&edit.target)
+        {
             self.check(edit)?;
         } else {
             self.rehearse(edits, &draft.writer, turn)?;
@@ -110,7 +112,7 @@ impl Space {
         let space = name.map(|name| ("name".to_owned(), name.to_owned()));
         let Ok(mut draft) = self.draft(turn) else { return Vec::new() };
         for (key, value) in space.into_iter().chain([device]) {
-            let target = Target::Named { name: ABOUT.to_owned(), shape: Shape::Map };
+            let target = Target::Named { name: ABOUT.to_owned(), shape: Kind::LwwMap.into() };
             let action = Action::Change(Edit::Put { key, value: Value::Text(value) });
             let written = self.write_one(&ObjectEdit { target, action }, &mut draft, turn);
             debug_assert!(written.is_ok(), "names are bounded before they come here");
@@ -166,7 +168,13 @@ impl Space {
         let (id, shape) = self.resolve(&edit.target)?;
         match &edit.target {
             Target::Id(_) => {}
-            Target::Named { name, .. } => name_allowed(name)?,
+            Target::Named { name, .. } => {
+                name_allowed(name)?;
+                if shape.to_bytes().len() > limits::SHAPE_BYTES_MAX {
+                    let max = limits::SHAPE_BYTES_MAX as u64;
+                    return Err(Refusal::Limit { what: "bytes of an object's shape", max });
+                }
+            }
             Target::File { name, content } => {
                 name_allowed(name)?;
                 text_fits(content)?;
@@ -182,12 +190,22 @@ impl Space {
                 {
                     text_fits(text)?;
                 }
+                if let Edit::Call { arguments, .. } = change {
+                    let mut texts = arguments.iter().filter_map(|argument| match argument {
+                        Value::Text(text) => Some(text),
+                        _ => None,
+                    });
+                    texts.try_for_each(|text| text_fits(text))?;
+                }
+                if let Edit::Set(Value::Text(text)) = change {
+                    text_fits(text)?;
+                }
             }
             Action::Create | Action::Delete => {}
         }
         if let Some(meta) = self.objects.meta(id) {
-            if meta.shape != shape {
-                return Err(Refusal::WrongShape { shape: meta.shape });
+            if meta.shape.bare() != shape.bare() {
+                return Err(Refusal::WrongShape { shape: meta.shape.clone() });
             }
         } else if self.objects.len() >= limits::OBJECTS_PER_SPACE_MAX {
             let max = limits::OBJECTS_PER_SPACE_MAX as u64;
@@ -201,18 +219,26 @@ impl Space {
         match target {
             Target::Id(id) => {
                 let meta = self.objects.meta(*id).ok_or(Refusal::UnknownObject)?;
-                Ok((*id, meta.shape))
+                Ok((*id, meta.shape.clone()))
             }
             Target::Named { name, shape } => {
                 let shown = self.objects.find(name);
-                match shown.and_then(|id| Some((id, self.objects.meta(id)?.shape))) {
-                    Some((id, found)) if found == *shape => Ok((id, found)),
-                    Some((_, found)) => Err(Refusal::WrongShape { shape: found }),
-                    None => Ok((ObjectId::named(name, *shape), *shape)),
+                match shown.and_then(|id| Some((id, &self.objects.meta(id)?.shape))) {
+                    Some((id, found)) if found.bare() == shape.bare() => Ok((id, shape.clone())),
+                    Some((_, found)) => Err(Refusal::WrongShape { shape: found.clone() }),
+                    None => Ok((ObjectId::named(name, shape), shape.clone())),
                 }
             }
-            Target::File { name, content } => Ok((ObjectId::file(name, content), Shape::Text)),
+            Target::File { name, content } => {
+                Ok((ObjectId::file(name, content), Kind::Text.into()))
+            }
         }
+    }
+
+    /// Whether a target means an object that is there, so that an edit that is refused leaves no trace.
+    fn alive(&self, target: &Target) -> bool {
+        let id = self.resolve(target).ok().map(|(id, _)| id);
+        id.and_then(|id| self.objects.meta(id)).is_some_and(super::objects::Meta::alive)
     }
 
     /// A deleted object that is written to by name starts again from nothing; one that is named by its id
@@ -272,10 +298,14 @@ impl Space {
         self.rename_object(id, name, Stamp { time, log: self.own_log });
     }
 
-    /// Says that the object exists, unless it is there already.
+    /// Says that the object exists, unless it is there already and nothing more is declared about it.
     fn write_create(&mut self, target: &Target, id: ObjectId, shape: Shape, draft: &mut Draft) {
         let known = self.objects.meta(id).is_some();
-        if known && self.objects.meta(id).is_some_and(super::objects::Meta::alive) {
+        let declared = self
+            .objects
+            .meta(id)
+            .is_some_and(|meta| meta.alive() && !meta.shape.clone().declare(&shape));
+        if declared {
             return;
         }
         let (name, seed) = match target {
@@ -283,14 +313,14 @@ impl Space {
             Target::File { name, content } => (name.clone(), Some(content_seed(content))),
             Target::Id(_) => return,
         };
-        let bytes = name.len() + 32;
-        if !known {
-            self.objects.create(id, shape, &name);
-        }
-        let change = Change::Create { shape: shape.code(), name: name.clone(), seed };
+        let shape_bytes = shape.to_bytes();
+        let bytes = name.len() + shape_bytes.len() + 32;
+        let alive = self.objects.meta(id).is_some_and(super::objects::Meta::alive);
+        self.objects.create(id, shape, &name);
+        let change = Change::Create { shape: Bytes(shape_bytes), name: name.clone(), seed };
         let seq = self.push(id, change, bytes, draft);
         self.touch_object(id, self.own_log, seq);
-        if known && self.objects.meta(id).is_some_and(|meta| meta.name != name) {
+        if known && !alive && self.objects.meta(id).is_some_and(|meta| meta.name != name) {
             self.write_rename(id, &name, draft);
         }
     }

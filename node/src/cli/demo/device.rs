@@ -7,12 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use meshwork_crdt::{Shape, Value};
+use meshwork_crdt::{Kind, Shape, Value};
 
 use super::super::client::{Client, Following, query};
 use crate::api::types::{
-    CreateSpace, Digest, Edited, Invite, Invited, Join, ObjectQuery, ObjectValue, Online,
-    PutObject, ShareFolder, SpaceStatus, Status, Waiting, WatchMessage,
+    CreateSpace, Digest, Edited, Invite, Invited, Join, ObjectValue, Online, PutObject,
+    ShareFolder, SpaceStatus, Status, Waiting, WatchMessage,
 };
 use crate::failure::{Failure, Result};
 use crate::share::ShareStatus;
@@ -111,8 +111,8 @@ impl Device {
     fn put_object(&self, object: &str, key: Option<&str>, value: u64) -> Result<()> {
         let body = PutObject {
             value: Value::Int(i64::try_from(value).unwrap_or(i64::MAX)),
-            key: key.map(ToOwned::to_owned),
-            shape: Some(if key.is_some() { Shape::Map } else { Shape::Register }),
+            at: key.map(|key| key.into()).into_iter().collect(),
+            shape: Some(Shape::new(if key.is_some() { Kind::Map } else { Kind::Register })),
             base: None,
             wait: Waiting::default(),
         };
@@ -130,9 +130,7 @@ impl Device {
     }
 
     fn object(&self, name: &str) -> Result<ObjectValue> {
-        let wanted = ObjectQuery::default();
-        let query = query(&[("key", wanted.key.as_deref())]);
-        self.client.get(&["spaces", SPACE, "objects", name], &query)
+        self.client.get(&["spaces", SPACE, "objects", name], "")
     }
 
     /// The text of an object.

@@ -1,8 +1,9 @@
 //! Ordered elements that several writers insert and delete: the simple, correct sequence.
 //!
-//! State: a set of immutable insert runs, and a set of deleted dots; join is union, so the lattice laws are
-//! plain to see. Order: the FugueMax tree (Weidner & Kleppmann, "The Art of the Fugue", 2023), derived from
-//! the runs and cached as pieces of consecutive dots. Runs whose parent is unknown wait inside the state.
+//! State: a set of immutable insert runs, and which of their elements are deleted. A deletion is a context
+//! without the element, as in every causal store; what was deleted keeps its place, for others may stand by it.
+//! Order: the FugueMax tree (Weidner & Kleppmann, "The Art of the Fugue", 2023), derived from the runs and
+//! cached as pieces of consecutive dots. Runs whose parent is unknown wait inside the state.
 //! Editing and joining cost O(pieces); it is the readable reference for faster engines.
 
 use std::collections::BTreeMap;
@@ -10,8 +11,7 @@ use std::collections::BTreeMap;
 use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::dot::{Dot, DotRange, LogId};
-use crate::lattice::Lattice;
-use crate::time::Writer;
+use crate::store::{Change, DotStore, Turnover};
 
 mod order;
 
@@ -40,24 +40,26 @@ pub struct Run<T> {
     pub values: Vec<T>,
 }
 
-/// A sequence of elements. Deltas are sequences too: some runs, some deletions.
+/// A sequence of elements. Deltas are sequences too: some runs, and a context that takes elements away.
 ///
 /// ```
-/// use meshwork_crdt::{HybridTime, Lattice, LogId, Sequence, Writer};
+/// use meshwork_crdt::{Causal, HybridTime, Lattice, LogId, Writer, algebra::Sequence};
 /// let at = |log| Writer { log: LogId([log; 16]), time: HybridTime::at(1) };
-/// let mut one = Sequence::default();
-/// one.insert(&at(1), 0, vec!['a', 'd']);
+/// let mut one = Causal::<Sequence<char>>::default();
+/// one.edit(&at(1), |list, change| list.insert(change, 0, vec!['a', 'd']).unwrap());
 /// let mut two = one.clone();
-/// one.insert(&at(1), 1, vec!['b']);
-/// two.insert(&at(2), 1, vec!['c']);
+/// one.edit(&at(1), |list, change| list.insert(change, 1, vec!['b']).unwrap());
+/// two.edit(&at(2), |list, change| list.insert(change, 1, vec!['c']).unwrap());
 /// one.join(two);
 /// assert_eq!(one.iter().collect::<String>(), "abcd");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sequence<T> {
     runs: BTreeMap<Dot, Run<T>>,
+    /// The dots of the runs.
+    inserted: CausalContext,
+    /// Those among them that are deleted.
     deleted: CausalContext,
-    seen: CausalContext,
     order: Order,
 }
 
@@ -65,8 +67,8 @@ impl<T> Default for Sequence<T> {
     fn default() -> Self {
         Self {
             runs: BTreeMap::new(),
+            inserted: CausalContext::default(),
             deleted: CausalContext::default(),
-            seen: CausalContext::default(),
             order: Order::default(),
         }
     }
@@ -93,10 +95,10 @@ impl<T: Clone + PartialEq> Sequence<T> {
         self.len() == 0
     }
 
-    /// Whether nothing was ever inserted or deleted.
+    /// Whether nothing was ever inserted.
     #[must_use]
     pub fn is_unwritten(&self) -> bool {
-        self.runs.is_empty() && self.deleted.is_empty()
+        self.runs.is_empty()
     }
 
     /// The visible elements in order.
@@ -159,7 +161,8 @@ impl<T: Clone + PartialEq> Sequence<T> {
 
     /// Inserts elements before the visible index `index`; returns the delta, `None` if there is no such
     /// place.
-    pub fn insert(&mut self, writer: &Writer, index: usize, values: Vec<T>) -> Option<Self> {
+    #[must_use]
+    pub fn insert(&self, change: &mut Change, index: usize, values: Vec<T>) -> Option<Self> {
         if index > self.len() {
             return None;
         }
@@ -167,41 +170,30 @@ impl<T: Clone + PartialEq> Sequence<T> {
             Some(before) => Some(self.order.dot_at(before)?),
             None => None,
         };
-        self.insert_after(writer, after, values)
+        self.insert_after(change, after, values)
     }
 
     /// Inserts elements right after a dot, deleted or not, or at the start; returns the delta, `None` if
     /// the dot is unknown.
+    #[must_use]
     pub fn insert_after(
-        &mut self,
-        writer: &Writer,
+        &self,
+        change: &mut Change,
         after: Option<Dot>,
         values: Vec<T>,
     ) -> Option<Self> {
-        let dot = self.seen.next(writer.log);
-        self.insert_as(dot, after, values)
-    }
-
-    /// Inserts elements under given dots.
-    pub(crate) fn insert_as(
-        &mut self,
-        first: Dot,
-        after: Option<Dot>,
-        values: Vec<T>,
-    ) -> Option<Self> {
+        let right = self.order.next(after)?;
         if values.is_empty() {
             return Some(Self::default());
         }
-        let right = self.order.next(after)?;
+        let first = change.dots(values.len() as u64).first();
         let left_is_free = !self.order.has_right_child(after, &self.runs);
         let run = if left_is_free {
             Run { parent: after, side: Side::Right, right_origin: right, values }
         } else {
             Run { parent: right, side: Side::Left, right_origin: None, values }
         };
-        let delta = Self { runs: BTreeMap::from([(first, run)]), ..Self::default() };
-        self.join(delta.clone());
-        Some(delta)
+        Some(Self::of_run(first, run))
     }
 
     /// The dots of `len` visible elements from an index on; `None` if there are not as many.
@@ -211,22 +203,20 @@ impl<T: Clone + PartialEq> Sequence<T> {
     }
 
     /// Deletes `len` visible elements from an index on; returns the delta, `None` if there are not as many.
-    pub fn delete(&mut self, index: usize, len: usize) -> Option<Self> {
+    #[must_use]
+    pub fn delete(&self, change: &mut Change, index: usize, len: usize) -> Option<Self> {
         let spans = self.order.slice(index, len)?;
-        self.delete_spans(&spans)
+        self.delete_spans(change, &spans)
     }
 
     /// Deletes elements by their dots; returns the delta, `None` if one is unknown.
-    pub fn delete_spans(&mut self, spans: &[DotRange]) -> Option<Self> {
-        if spans.iter().any(|span| self.seen.prefix(*span) != (true, span.len)) {
+    #[must_use]
+    pub fn delete_spans(&self, change: &mut Change, spans: &[DotRange]) -> Option<Self> {
+        if spans.iter().any(|span| self.inserted.prefix(*span) != (true, span.len)) {
             return None;
         }
-        let mut delta = Self::default();
-        for span in spans {
-            delta.deleted.insert_range(*span);
-        }
-        self.join(delta.clone());
-        Some(delta)
+        spans.iter().for_each(|span| change.forget_range(*span));
+        Some(Self::default())
     }
 
     /// The runs by their first dots.
@@ -236,42 +226,104 @@ impl<T: Clone + PartialEq> Sequence<T> {
 
     /// A delta of one run.
     pub(crate) fn of_run(first: Dot, run: Run<T>) -> Self {
-        Self { runs: BTreeMap::from([(first, run)]), ..Self::default() }
+        Self::of_runs([(first, run)])
     }
 
-    /// A delta of some deletions.
-    pub(crate) fn of_deleted(deleted: CausalContext) -> Self {
-        Self { deleted, ..Self::default() }
+    fn of_runs(runs: impl IntoIterator<Item = (Dot, Run<T>)>) -> Self {
+        let mut sequence = Self::default();
+        for (first, run) in runs {
+            sequence.inserted.insert_range(range_of(first, &run));
+            sequence.runs.insert(first, run);
+        }
+        sequence.order = Order::build(&sequence.runs, &sequence.deleted);
+        sequence
     }
 
-    /// Whose insertions there are.
-    pub fn logs(&self) -> impl Iterator<Item = LogId> {
-        self.runs.keys().map(|dot| dot.log)
+    /// The dots of `range` that are here and not deleted.
+    fn live(&self, range: DotRange) -> impl Iterator<Item = DotRange> {
+        self.inserted.overlap(range).flat_map(|part| self.deleted.gaps(part))
     }
 }
 
-impl<T: Clone + PartialEq> Lattice for Sequence<T> {
-    fn join(&mut self, other: Self) -> bool {
+fn range_of<T>(first: Dot, run: &Run<T>) -> DotRange {
+    DotRange { log: first.log, start: first.seq, len: run.values.len() as u64 }
+}
+
+impl<T: Clone + PartialEq> DotStore for Sequence<T> {
+    fn join_store(
+        &mut self,
+        seen: &CausalContext,
+        other: Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let mut dying = Vec::new();
+        for range in theirs.ranges() {
+            for mine in self.live(range) {
+                let absent = other.inserted.gaps(mine);
+                let deleted = other.inserted.overlap(mine);
+                dying.extend(deleted.flat_map(|part| other.deleted.overlap(part)));
+                dying.extend(absent);
+            }
+        }
         let mut added = Vec::new();
         for (first, run) in other.runs {
-            let range = DotRange { log: first.log, start: first.seq, len: run.values.len() as u64 };
-            if self.seen.prefix(range) == (false, range.len) {
-                self.seen.insert_range(range);
-                added.push(first);
-                self.runs.insert(first, run);
+            let range = range_of(first, &run);
+            if self.inserted.prefix(range) != (false, range.len) {
+                continue;
             }
+            self.inserted.insert_range(range);
+            let gone = other.deleted.overlap(range).chain(seen.overlap(range));
+            gone.for_each(|part| {
+                self.deleted.insert_range(part);
+            });
+            turnover.born.extend(self.deleted.gaps(range));
+            added.push(first);
+            self.runs.insert(first, run);
         }
         for first in &added {
             self.order.place(*first, &self.runs, &self.deleted);
         }
-        let mut grew = !added.is_empty();
-        for range in other.deleted.ranges() {
-            if self.deleted.insert_range(range) {
-                self.order.hide(range);
-                grew = true;
+        for range in &dying {
+            self.deleted.insert_range(*range);
+            self.order.hide(*range);
+        }
+        let changed = !added.is_empty() || !dying.is_empty();
+        turnover.died.append(&mut dying);
+        changed
+    }
+
+    fn dots(&self, each: &mut dyn FnMut(DotRange)) {
+        for range in self.inserted.ranges() {
+            self.deleted.gaps(range).for_each(&mut *each);
+        }
+    }
+
+    fn store_since(&self, seen: &CausalContext) -> Self {
+        let news = self.runs.iter().filter(|(first, run)| {
+            let range = range_of(**first, run);
+            seen.prefix(range) != (true, range.len)
+        });
+        let mut delta = Self::of_runs(news.map(|(first, run)| (*first, run.clone())));
+        for range in delta.inserted.ranges() {
+            for gone in self.deleted.overlap(range) {
+                delta.deleted.insert_range(gone);
+                delta.order.hide(gone);
             }
         }
-        grew
+        delta
+    }
+
+    fn authored_by(&self, author: LogId) -> bool {
+        self.runs.keys().all(|first| first.log == author)
+    }
+
+    fn is_bottom(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    fn is_live(&self) -> bool {
+        !self.is_empty()
     }
 }
 
@@ -315,10 +367,14 @@ impl<T: Decode + Clone + PartialEq> Decode for Sequence<T> {
                 return Err(DecodeError::NotCanonical);
             }
             last = Some((first, end));
-            sequence.seen.insert_range(DotRange { log: first.log, start: first.seq, len });
+            sequence.inserted.insert_range(DotRange { log: first.log, start: first.seq, len });
             sequence.runs.insert(first, Run { parent, side, right_origin, values });
         }
         sequence.deleted = CausalContext::decode(from)?;
+        let inserted = &sequence.inserted;
+        if sequence.deleted.ranges().any(|range| inserted.prefix(range) != (true, range.len)) {
+            return Err(DecodeError::Invalid);
+        }
         sequence.order = Order::build(&sequence.runs, &sequence.deleted);
         Ok(sequence)
     }

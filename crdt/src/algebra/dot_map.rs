@@ -1,0 +1,208 @@
+//! `DotMap<K, S>`: stores by key. A key whose store knows nothing is gone.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::causal::CausalContext;
+use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
+use crate::dot::{DotRange, LogId};
+use crate::store::{DotStore, Turnover};
+
+mod index;
+
+use index::DotIndex;
+
+/// Stores by key, all under one context (Almeida et al. 2018). An index from dots to keys makes joining a
+/// small delta cost what the delta touches, not what the map holds.
+#[derive(Clone, Debug)]
+pub struct DotMap<K, S> {
+    entries: BTreeMap<K, S>,
+    index: DotIndex<K>,
+}
+
+impl<K, S> Default for DotMap<K, S> {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), index: DotIndex::default() }
+    }
+}
+
+impl<K: PartialEq, S: PartialEq> PartialEq for DotMap<K, S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl<K: Eq, S: Eq> Eq for DotMap<K, S> {}
+
+impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
+    /// A map of one key.
+    #[must_use]
+    pub fn of(key: K, store: S) -> Self {
+        Self::from_iter([(key, store)])
+    }
+
+    /// The store of a key. O(log n).
+    #[must_use]
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&S>
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.get(key)
+    }
+
+    /// The stores by their keys, ascending.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &S)> {
+        self.entries.iter()
+    }
+
+    /// The stores whose keys lie in a range, ascending.
+    pub fn range<R: std::ops::RangeBounds<K>>(
+        &self,
+        range: R,
+    ) -> impl DoubleEndedIterator<Item = (&K, &S)> {
+        self.entries.range(range)
+    }
+
+    /// The keys with their stores, ascending.
+    pub fn into_entries(self) -> impl Iterator<Item = (K, S)> {
+        self.entries.into_iter()
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn join_key(
+        &mut self,
+        seen: &CausalContext,
+        (key, other): (K, S),
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let (born, died) = (turnover.born.len(), turnover.died.len());
+        let changed = match self.entries.get_mut(&key) {
+            Some(store) => {
+                let changed = store.join_store(seen, other, theirs, turnover);
+                if changed && store.is_bottom() {
+                    self.entries.remove(&key);
+                }
+                changed
+            }
+            None => {
+                let mut store = S::default();
+                store.join_store(seen, other, theirs, turnover);
+                let keep = !store.is_bottom();
+                if keep {
+                    self.entries.insert(key.clone(), store);
+                }
+                keep
+            }
+        };
+        for range in turnover.died.get(died..).unwrap_or_default() {
+            self.index.remove(*range);
+        }
+        for range in turnover.born.get(born..).unwrap_or_default() {
+            self.index.insert(*range, &key);
+        }
+        changed
+    }
+}
+
+impl<K: Ord + Clone, S: DotStore> FromIterator<(K, S)> for DotMap<K, S> {
+    fn from_iter<I: IntoIterator<Item = (K, S)>>(entries: I) -> Self {
+        let mut map = Self::default();
+        for (key, store) in entries {
+            if !store.is_bottom() {
+                store.dots(&mut |range| map.index.insert(range, &key));
+                map.entries.insert(key, store);
+            }
+        }
+        map
+    }
+}
+
+impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
+    fn join_store(
+        &mut self,
+        seen: &CausalContext,
+        other: Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let mut touched = BTreeSet::new();
+        if !self.index.is_empty() {
+            for range in theirs.ranges() {
+                self.index.overlapping(range, |key| {
+                    if !other.entries.contains_key(key) && !touched.contains(key) {
+                        touched.insert(key.clone());
+                    }
+                });
+            }
+        }
+        let mut changed = false;
+        for entry in other.entries {
+            changed |= self.join_key(seen, entry, theirs, turnover);
+        }
+        for key in touched {
+            changed |= self.join_key(seen, (key, S::default()), theirs, turnover);
+        }
+        changed
+    }
+
+    fn dots(&self, each: &mut dyn FnMut(DotRange)) {
+        self.index.ranges().for_each(each);
+    }
+
+    fn store_since(&self, seen: &CausalContext) -> Self {
+        self.iter().map(|(key, store)| (key.clone(), store.store_since(seen))).collect()
+    }
+
+    fn split_store(self) -> Vec<Self> {
+        let parts = self.entries.into_iter().flat_map(|(key, store)| {
+            store.split_store().into_iter().map(move |part| Self::of(key.clone(), part))
+        });
+        parts.collect()
+    }
+
+    fn authored_by(&self, author: LogId) -> bool {
+        self.entries.values().all(|store| store.authored_by(author))
+    }
+
+    fn is_bottom(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn is_live(&self) -> bool {
+        !self.index.is_empty()
+    }
+}
+
+impl<K: Encode, S: Encode> Encode for DotMap<K, S> {
+    fn encode(&self, out: &mut Encoder<'_>) {
+        self.entries.encode(out);
+    }
+}
+
+impl<K: Decode + Ord + Clone, S: Decode + DotStore> Decode for DotMap<K, S> {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let entries = BTreeMap::<K, S>::decode(from)?;
+        let mut index = DotIndex::default();
+        let mut valid = true;
+        for (key, store) in &entries {
+            valid &= !store.is_bottom();
+            store.dots(&mut |range| {
+                valid &= !index.overlaps(range);
+                index.insert(range, key);
+            });
+        }
+        if valid { Ok(Self { entries, index }) } else { Err(DecodeError::Invalid) }
+    }
+}

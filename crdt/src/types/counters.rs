@@ -1,0 +1,5 @@
+//! Counters: numbers that everybody adds to.
+
+mod pn;
+
+pub use pn::PnCounter;

@@ -1,0 +1,5 @@
+//! Flags: yes or no.
+
+mod enable;
+
+pub use enable::EnableFlag;

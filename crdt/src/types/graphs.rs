@@ -1,0 +1,1 @@
+//! Graphs: things and the connections between them.

@@ -1,0 +1,1 @@
+//! Queues: things that wait to be taken.

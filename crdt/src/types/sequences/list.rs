@@ -1,0 +1,143 @@
+//! The list of values.
+
+use crate::algebra::Sequence;
+use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, arg, count_arg, end_of, op};
+use crate::datum::{Datum, Plain};
+use crate::node::Kind;
+use crate::store::Change;
+use crate::types::{leaf, store};
+use crate::value::Value;
+
+store! {
+    /// Values in an order that everybody inserts into and deletes from.
+    ///
+    /// ```
+    /// use meshwork_crdt::{Causal, HybridTime, Lattice, LogId, Writer, types::sequences::List};
+    /// let at = |log| Writer { log: LogId([log; 16]), time: HybridTime::at(1) };
+    /// let mut one = Causal::<List<i64>>::default();
+    /// one.edit(&at(1), |list, change| list.insert(change, 0, 1).unwrap());
+    /// let mut two = one.clone();
+    /// one.edit(&at(1), |list, change| list.insert(change, 1, 2).unwrap());
+    /// two.edit(&at(2), |list, change| list.delete(change, 0).unwrap());
+    /// one.join(two);
+    /// assert_eq!(one.iter().collect::<Vec<_>>(), [2]);
+    /// ```
+    pub struct List<T: Datum>(Sequence<Plain<T>>);
+}
+leaf!(List<T: Datum>);
+
+impl<T: Datum> List<T> {
+    /// The elements in order.
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        self.0.iter().map(|item| item.0)
+    }
+
+    /// How many elements there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no element.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Inserts before an index; returns the delta, `None` if there is no such place.
+    #[must_use]
+    pub fn insert(&self, change: &mut Change, index: usize, item: T) -> Option<Self> {
+        self.0.insert(change, index, vec![Plain(item)]).map(Self)
+    }
+
+    /// Inserts at the end; returns the delta.
+    #[must_use]
+    pub fn push(&self, change: &mut Change, item: T) -> Self {
+        self.insert(change, self.len(), item).expect("the end of a list is a place in it")
+    }
+
+    /// Deletes the element at an index; returns the delta, `None` if there is none.
+    #[must_use]
+    pub fn delete(&self, change: &mut Change, index: usize) -> Option<Self> {
+        self.0.delete(change, index, 1).map(Self)
+    }
+
+    /// Replaces the element at an index; returns the delta, `None` if there is none.
+    #[must_use]
+    pub fn replace(&self, change: &mut Change, index: usize, item: T) -> Option<Self> {
+        let gone = self.0.slice(index, 1)?;
+        let delta = self.insert(change, index, item)?;
+        self.0.delete_spans(change, &gone)?;
+        Some(delta)
+    }
+
+    /// Becomes these elements by the smallest change of one place; returns the delta. O(n).
+    #[must_use]
+    pub fn set(&self, change: &mut Change, items: &[T]) -> Self {
+        let old: Vec<T> = self.iter().collect();
+        let same = |pair: &(&T, &T)| pair.0 == pair.1;
+        let prefix = old.iter().zip(items).take_while(same).count();
+        let rest = old.len().min(items.len()) - prefix;
+        let suffix = old.iter().rev().zip(items.iter().rev()).take_while(same).take(rest).count();
+        let gone = old.len() - prefix - suffix;
+        let new = items.iter().skip(prefix).take(items.len() - prefix - suffix);
+        let gone = self.0.slice(prefix, gone).unwrap_or_default();
+        let delta = self.0.insert(change, prefix, new.cloned().map(Plain).collect());
+        gone.into_iter().for_each(|span| change.forget_range(span));
+        delta.map(Self).unwrap_or_default()
+    }
+
+    /// Deletes every element that has been seen; returns the delta.
+    #[must_use]
+    pub fn clear(&self, change: &mut Change) -> Self {
+        change.forget_all(&self.0);
+        Self::default()
+    }
+}
+
+impl<T: Datum> Crdt for List<T> {
+    fn about(&self) -> &'static About {
+        &Self::ABOUT
+    }
+
+    fn value(&self) -> Value {
+        Value::list(self.iter().map(|item| item.to_value()))
+    }
+
+    fn call(&self, change: &mut Change, path: &[Value], call: &Call) -> Result<Self, EditError> {
+        end_of(path)?;
+        let delta = match call.parts() {
+            ("insert", [at, item]) => self.insert(change, count_arg(at)?, arg(item)?),
+            ("push", [item]) => Some(self.push(change, arg(item)?)),
+            ("replace", [at, item]) => self.replace(change, count_arg(at)?, arg(item)?),
+            ("delete", [at]) => self.delete(change, count_arg(at)?),
+            ("set", [Value::List(items)]) => {
+                let items: Vec<T> = items.iter().map(arg).collect::<Result<_, _>>()?;
+                Some(self.set(change, &items))
+            }
+            ("clear", []) => Some(self.clear(change)),
+            _ => return Err(call.unknown(&Self::ABOUT)),
+        };
+        delta.ok_or(EditError::OutOfRange)
+    }
+}
+
+impl<T: Datum> Catalogued for List<T> {
+    const ABOUT: About = About {
+        kind: Kind::List,
+        family: "sequences",
+        what: "values in an order",
+        rule: "concurrent insertions at one place stand side by side, never interleaved",
+        algebra: "Sequence<V>",
+        cost: "O(pieces)",
+        source: "Weidner & Kleppmann 2023 (FugueMax)",
+        operations: &[
+            op("insert", &[Arg::Index, Arg::Value], "inserts before an index"),
+            op("push", &[Arg::Value], "inserts at the end"),
+            op("replace", &[Arg::Index, Arg::Value], "replaces the element at an index"),
+            op("delete", &[Arg::Index], "deletes the element at an index"),
+            op("set", &[Arg::Value], "becomes this list by the smallest change of one place"),
+            op("clear", &[], "deletes every element"),
+        ],
+    };
+}

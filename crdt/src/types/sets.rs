@@ -1,0 +1,5 @@
+//! Sets: elements without order.
+
+mod aw;
+
+pub use aw::AwSet;

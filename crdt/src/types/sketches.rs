@@ -1,0 +1,1 @@
+//! Sketches: approximate answers about many things in little space.

@@ -1,0 +1,1 @@
+//! Trees: things that hang below each other.

@@ -165,6 +165,8 @@ pub struct Decoder<'a> {
     /// How deep in containers, and the shape of what comes next, for stores that do not know their own.
     levels: u32,
     shape: Option<Shape>,
+    /// Whether structs leave out fields that they do not know.
+    lenient: bool,
     /// How many logs have been met so far, and whether each was first met after those before it.
     met: u32,
     in_order: bool,
@@ -174,7 +176,16 @@ impl<'a> Decoder<'a> {
     /// A decoder of `bytes` that mention the logs of `logs`.
     #[must_use]
     pub fn new(bytes: &'a [u8], logs: &'a LogTable) -> Self {
-        Self { bytes, logs, depth: 0, levels: 0, shape: None, met: 0, in_order: true }
+        Self {
+            bytes,
+            logs,
+            depth: 0,
+            levels: 0,
+            shape: None,
+            lenient: false,
+            met: 0,
+            in_order: true,
+        }
     }
 
     /// The table the bytes refer to.
@@ -274,6 +285,11 @@ impl<'a> Decoder<'a> {
         self
     }
 
+    /// Whether structs leave out fields that they do not know.
+    pub(crate) fn is_lenient(&self) -> bool {
+        self.lenient
+    }
+
     /// The shape of what comes next.
     pub(crate) fn shape(&self) -> Option<Shape> {
         self.shape.clone()
@@ -364,11 +380,23 @@ pub fn from_bytes<T: Decode>(bytes: &[u8]) -> Result<T, DecodeError> {
     from_bytes_as(None, bytes)
 }
 
+/// The same for a view, which leaves out the fields that a struct does not know.
+pub(crate) fn view_of_bytes<T: Decode>(
+    shape: Option<Shape>,
+    bytes: &[u8],
+) -> Result<T, DecodeError> {
+    read(shape, true, bytes)
+}
+
 /// The same for a value that is known by its shape only.
 pub(crate) fn from_bytes_as<T: Decode>(
     shape: Option<Shape>,
     bytes: &[u8],
 ) -> Result<T, DecodeError> {
+    read(shape, false, bytes)
+}
+
+fn read<T: Decode>(shape: Option<Shape>, lenient: bool, bytes: &[u8]) -> Result<T, DecodeError> {
     let none = LogTable::new(LogId::ZERO);
     let mut head = Decoder::new(bytes, &none);
     let count = head.count()?;
@@ -380,6 +408,7 @@ pub(crate) fn from_bytes_as<T: Decode>(
     let logs = LogTable::from_parts(LogId::ZERO, others)?;
     let mut body = Decoder::new(head.bytes, &logs);
     body.shape = shape;
+    body.lenient = lenient;
     let value = T::decode(&mut body)?;
     if !body.met_all() {
         return Err(DecodeError::NotCanonical);

@@ -198,6 +198,24 @@ pub fn count_arg(value: &Value) -> Result<usize, EditError> {
     .ok_or_else(|| EditError::WrongType { value: value.to_string() })
 }
 
+/// Reads an argument that names a log: 32 hexadecimal digits.
+///
+/// # Errors
+/// [`EditError::WrongType`].
+pub fn log_arg(value: &Value) -> Result<LogId, EditError> {
+    let wrong = || EditError::WrongType { value: value.to_string() };
+    let Value::Text(text) = value else { return Err(wrong()) };
+    let digits: Vec<u32> = text.chars().map_while(|digit| digit.to_digit(16)).collect();
+    if digits.len() != 32 || text.len() != 32 {
+        return Err(wrong());
+    }
+    let mut log = [0; 16];
+    for (byte, pair) in log.iter_mut().zip(digits.chunks(2)) {
+        *byte = pair.iter().fold(0, |byte, digit| byte << 4 | u8::try_from(*digit).unwrap_or(0));
+    }
+    Ok(LogId(log))
+}
+
 /// That a path ends here.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ mod node;
 mod object;
 mod path;
 mod policy;
+pub mod product;
 mod shape;
 mod store;
 mod time;
@@ -32,11 +33,13 @@ pub use codec::{
 };
 pub use crdt::{
     About, Arg, Call, Catalogued, Claim, Crdt, Described, EditError, Explanation, Operation, arg,
-    count_arg, end_of, op,
+    count_arg, end_of, log_arg, op,
 };
 pub use datum::{Datum, Plain};
 pub use dot::{Dot, DotRange, LogId};
 pub use lattice::Lattice;
+#[cfg(feature = "derive")]
+pub use meshwork_crdt_derive::Crdt;
 pub use node::{Kind, Node};
 pub use object::{DELTA_BYTES_MAX, DeltaError, Difference, Edit, Object, TypedEdit};
 pub use path::Path;

@@ -427,7 +427,7 @@ struct Draft<'a> {
 
 /// The same store as another type knows it.
 fn recode<A: Encode, B: Decode>(store: &A, shape: Option<Shape>) -> Option<B> {
-    codec::from_bytes_as(shape, &codec::to_bytes(store)).ok()
+    codec::view_of_bytes(shape, &codec::to_bytes(store)).ok()
 }
 
 fn index(index: usize) -> Result<Value, EditError> {

@@ -66,7 +66,10 @@ fn edit(shape: &Shape, which: u8, one: u8, two: u8, place: u8) -> Edit {
         let Some(inside) = inside.filter(|_| !place.is_multiple_of(4) && path.len() < 3) else {
             break;
         };
-        path.push(Value::Text(format!("k{}", place % 2)));
+        path.push(match here.kind() {
+            Kind::MovableList => Value::Int(i64::from(place % 2)),
+            _ => Value::Text(format!("k{}", place % 2)),
+        });
         here = inside;
         place /= 2;
     }

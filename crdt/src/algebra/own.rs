@@ -63,7 +63,9 @@ impl<M: Monoid> Own<M> {
         self.0.values().for_each(|(_, own)| total.combine(own));
         total
     }
+}
 
+impl<M: Clone + Default + Ord> Own<M> {
     /// The contributions by author, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (LogId, &M)> {
         self.0.iter().map(|(log, (_, own))| (*log, own))
@@ -85,7 +87,7 @@ impl<M: Monoid> Own<M> {
     }
 }
 
-impl<M: Monoid> Lattice for Own<M> {
+impl<M: Clone + Ord> Lattice for Own<M> {
     fn join(&mut self, other: Self) -> bool {
         let mut grew = false;
         for (log, theirs) in other.0 {

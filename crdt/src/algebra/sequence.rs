@@ -106,6 +106,14 @@ impl<T: Clone + PartialEq> Sequence<T> {
         self.order.spans().flat_map(|span| self.parts(span)).flatten().cloned()
     }
 
+    /// The visible elements in order with their dots.
+    pub fn entries(&self) -> impl Iterator<Item = (Dot, T)> + '_ {
+        self.order.spans().flat_map(|span| {
+            let values = self.parts(span).flatten().cloned();
+            (0..).zip(values).map(move |(offset, value)| (span.first().plus(offset), value))
+        })
+    }
+
     /// The visible dots in order: a version a caller can keep and edit against later.
     #[must_use]
     pub fn spans(&self) -> Vec<DotRange> {

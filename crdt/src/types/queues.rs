@@ -1,1 +1,7 @@
 //! Queues: things that wait to be taken.
+
+mod priority;
+mod queue;
+
+pub use priority::PriorityQueue;
+pub use queue::Queue;

@@ -1,0 +1,9 @@
+use meshwork_crdt::{Crdt, LwwRegister};
+
+#[derive(Crdt)]
+enum Either {
+    One(LwwRegister<String>),
+    Other,
+}
+
+fn main() {}

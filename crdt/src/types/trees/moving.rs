@@ -1,0 +1,218 @@
+//! The tree with moves.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use crate::algebra::{Fold, Lex, Machine, Max, Pair};
+use crate::crdt::{About, Arg, Call, Catalogued, Claim, Crdt, EditError, arg, end_of, op};
+use crate::datum::{Datum, Plain};
+use crate::dot::Dot;
+use crate::node::Kind;
+use crate::store::Change;
+use crate::time::Stamp;
+use crate::types::{lattice, leaf};
+use crate::value::Value;
+
+lattice! {
+    /// Named things that hang below each other and can be moved. All moves are carried out in the order of their time; one
+    /// that would put a thing below itself is passed over. So there is never a cycle, and nothing is in two places.
+    ///
+    /// ```
+    /// use meshwork_crdt::{Causal, HybridTime, Lattice, LogId, Writer, types::trees::MoveTree};
+    /// let at = |log| Writer { log: LogId([log; 16]), time: HybridTime::at(1) };
+    /// let mut one = Causal::<MoveTree<i64>>::default();
+    /// for n in [1, 2] {
+    ///     one.edit(&at(1), |tree, change| tree.move_to(change, n, None));
+    /// }
+    /// let mut two = one.clone();
+    /// one.edit(&at(1), |tree, change| tree.move_to(change, 1, Some(2)));
+    /// two.edit(&at(2), |tree, change| tree.move_to(change, 2, Some(1)));
+    /// one.join(two);
+    /// assert_eq!(one.parent(&1), Some(Some(&2)), "the later move would close a cycle");
+    /// assert_eq!(one.parent(&2), Some(None));
+    /// ```
+    pub struct MoveTree<K: Datum>(Pair<Fold<Moves<K>>, BTreeMap<Plain<K>, Lex<Stamp, Max<Plain<Value>>>>>);
+}
+leaf!(MoveTree<K: Datum>);
+
+/// Where a thing is: taken out, at the top, or below another.
+type Place<K> = Option<Option<Plain<K>>>;
+
+/// Moves of things to places.
+#[derive(Clone, Debug)]
+pub struct Moves<K>(PhantomData<K>);
+
+impl<K: Datum> Machine for Moves<K> {
+    type Op = (Plain<K>, Place<K>);
+    type State = BTreeMap<Plain<K>, Place<K>>;
+    /// Whether the move was made, and where the thing was before.
+    type Undo = Option<(Plain<K>, Option<Place<K>>)>;
+
+    fn apply(state: &mut Self::State, _: Dot, (node, place): &Self::Op) -> Self::Undo {
+        let mut above = place.as_ref().and_then(Option::as_ref);
+        while let Some(next) = above {
+            if next == node {
+                return None;
+            }
+            above = state.get(next).and_then(Option::as_ref).and_then(Option::as_ref);
+        }
+        Some((node.clone(), state.insert(node.clone(), place.clone())))
+    }
+
+    fn revert(state: &mut Self::State, undo: Self::Undo) {
+        match undo {
+            None => {}
+            Some((node, None)) => {
+                state.remove(&node);
+            }
+            Some((node, Some(before))) => {
+                state.insert(node, before);
+            }
+        }
+    }
+}
+
+impl<K: Datum> MoveTree<K> {
+    /// What a thing hangs below: `Some(None)` at the top, `None` if it is not in the tree. O(depth).
+    #[must_use]
+    pub fn parent(&self, node: &K) -> Option<Option<&K>> {
+        let place = self.0.0.state().get(node)?;
+        let place = place.as_ref().filter(|_| self.is_in(node))?;
+        Some(place.as_ref().map(|parent| &parent.0))
+    }
+
+    /// Whether a thing is in the tree: neither removed nor below something that is. O(depth).
+    #[must_use]
+    pub fn is_in(&self, node: &K) -> bool {
+        let mut at = node;
+        loop {
+            match self.0.0.state().get(at) {
+                None | Some(None) => return false,
+                Some(Some(None)) => return true,
+                Some(Some(Some(parent))) => at = &parent.0,
+            }
+        }
+    }
+
+    /// What hangs below a thing, or stands at the top, ascending. O(n · depth).
+    #[must_use]
+    pub fn children(&self, parent: Option<&K>) -> Vec<&K> {
+        let below = self.0.0.state().iter().filter(|(_, place)| {
+            place.as_ref().is_some_and(|place| place.as_ref().map(|place| &place.0) == parent)
+        });
+        below.map(|(node, _)| &node.0).filter(|node| self.is_in(node)).collect()
+    }
+
+    /// A thing and what it hangs below, up to the top. O(depth).
+    #[must_use]
+    pub fn path<'a>(&'a self, node: &'a K) -> Vec<&'a K> {
+        let mut path = vec![node];
+        let mut at = node;
+        while let Some(Some(parent)) = self.parent(at) {
+            path.push(parent);
+            at = parent;
+        }
+        path
+    }
+
+    /// Everything below a thing. O(n · depth).
+    #[must_use]
+    pub fn descendants(&self, node: &K) -> Vec<&K> {
+        let mut found = self.children(Some(node));
+        let mut done = 0;
+        while let Some(next) = found.get(done).copied() {
+            found.extend(self.children(Some(next)));
+            done += 1;
+        }
+        found
+    }
+
+    /// What is written on a thing. O(log n).
+    #[must_use]
+    pub fn label(&self, node: &K) -> Option<&Value> {
+        self.0.1.get(node)?.0.as_ref()?.1.0.as_ref().map(|label| &label.0)
+    }
+
+    /// Puts a thing below another or at the top, wherever it was; returns the delta.
+    #[must_use]
+    pub fn move_to(&self, change: &mut Change, node: K, parent: Option<K>) -> Self {
+        let place = Some(parent.map(Plain));
+        Self(Pair(Fold::of(change, (Plain(node), place)), BTreeMap::new()))
+    }
+
+    /// Takes a thing out of the tree with all that hangs below it; returns the delta.
+    #[must_use]
+    pub fn remove(&self, change: &mut Change, node: K) -> Self {
+        Self(Pair(Fold::of(change, (Plain(node), None)), BTreeMap::new()))
+    }
+
+    /// Writes something on a thing; the latest writing shows. Returns the delta.
+    #[must_use]
+    pub fn write(&self, change: &mut Change, node: K, label: Value) -> Self {
+        let write = Lex(Some((change.stamp(), Max(Some(Plain(label))))));
+        Self(Pair(Fold::default(), BTreeMap::from([(Plain(node), write)])))
+    }
+}
+
+impl<K: Datum> Crdt for MoveTree<K> {
+    fn about(&self) -> &'static About {
+        &Self::ABOUT
+    }
+
+    fn value(&self) -> Value {
+        // A flat map from thing to parent and label: the tree may be deeper than values can be.
+        let nodes = self.0.0.state().keys().filter_map(|node| {
+            let parent = self.parent(&node.0)?.map_or(Value::Null, Datum::to_value);
+            let label = self.label(&node.0).cloned().unwrap_or_default();
+            let parts = [("parent".into(), parent), ("label".into(), label)];
+            Some((node.0.to_value(), Value::map(parts)))
+        });
+        Value::map(nodes)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let moves = self.0.0.ops().map(|((time, dot), (node, place))| {
+            let parent = place.as_ref().map(|parent| parent.as_ref().map(|parent| &parent.0));
+            let shown = match parent {
+                None => Value::Bool(false),
+                Some(parent) => parent.map_or(Value::Null, Datum::to_value),
+            };
+            Claim {
+                value: Value::map([(node.0.to_value(), shown)]),
+                by: Some(dot.log),
+                time: Some(time),
+                stands: self.parent(&node.0) == parent,
+            }
+        });
+        moves.collect()
+    }
+
+    fn call(&self, change: &mut Change, path: &[Value], call: &Call) -> Result<Self, EditError> {
+        end_of(path)?;
+        match call.parts() {
+            ("insert", [node]) => Ok(self.move_to(change, arg(node)?, None)),
+            ("move", [node, parent]) => Ok(self.move_to(change, arg(node)?, Some(arg(parent)?))),
+            ("remove", [node]) => Ok(self.remove(change, arg(node)?)),
+            ("write", [node, label]) => Ok(self.write(change, arg(node)?, label.clone())),
+            _ => Err(call.unknown(&Self::ABOUT)),
+        }
+    }
+}
+
+impl<K: Datum> Catalogued for MoveTree<K> {
+    const ABOUT: About = About {
+        kind: Kind::Tree,
+        family: "trees",
+        what: "things that hang below each other and can be moved",
+        rule: "moves apply in the order of time; one that would close a cycle is passed over",
+        algebra: "Fold<move> × (K ↪ LWW)",
+        cost: "O(depth) to move, O(later moves) when late",
+        source: "Kleppmann et al. 2022 (TPDS)",
+        operations: &[
+            op("insert", &[Arg::Key], "puts a thing at the top"),
+            op("move", &[Arg::Key, Arg::Key], "puts a thing below another"),
+            op("remove", &[Arg::Key], "takes a thing out with all below it"),
+            op("write", &[Arg::Key, Arg::Value], "writes something on a thing"),
+        ],
+    };
+}

@@ -25,6 +25,14 @@ pub trait Crdt: DotStore + Encode + Decode + fmt::Debug {
     /// An [`EditError`].
     fn call(&self, change: &mut Change, path: &[Value], call: &Call) -> Result<Self, EditError>;
 
+    /// The same delta, which puts every part it changes there if nobody has, as a change in words does. Programs
+    /// that know a struct write its fields side by side and leave this out.
+    #[must_use]
+    fn touched(&self, change: &mut Change, delta: Self) -> Self {
+        let _ = change;
+        delta
+    }
+
     /// What there is to know about its type.
     fn about(&self) -> &'static About;
 

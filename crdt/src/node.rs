@@ -321,6 +321,18 @@ impl Crdt for Node {
         self.kind().unwrap_or(Kind::Register).about()
     }
 
+    fn touched(&self, change: &mut Change, delta: Self) -> Self {
+        match (self.kind(), delta.kind()) {
+            (None, Some(kind)) => Self::new(kind).touched(change, delta),
+            (_, None) => delta,
+            _ => both!(
+                self, delta,
+                (here, delta) => here.touched(change, *delta).into(),
+                else Self::Bottom
+            ),
+        }
+    }
+
     fn value(&self) -> Value {
         each!(self, store => store.value(), bottom => Value::Null)
     }

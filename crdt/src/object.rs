@@ -113,8 +113,10 @@ impl Edit {
                 step: format!("of the shape {}", S::shape()),
             })?;
             let delta = alter(&store, change)?;
-            recode::<S, Node>(&delta, Some(object.shape.bare()))
-                .ok_or_else(|| EditError::refused("the type encodes what its shape does not say"))
+            let delta = recode::<S, Node>(&delta, Some(object.shape.bare())).ok_or_else(|| {
+                EditError::refused("the type encodes what its shape does not say")
+            })?;
+            Ok(object.state.touched(change, delta))
         })))
     }
 }

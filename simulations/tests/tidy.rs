@@ -7,17 +7,21 @@ use std::process::Command;
 /// Room → rooms it may use, outside of tests.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     BTreeMap::from([
-        ("crdt", BTreeSet::new()),
+        ("crdt/derive", BTreeSet::new()),
+        ("crdt", BTreeSet::from(["crdt/derive"])),
         ("protocol", BTreeSet::from(["crdt"])),
         ("storage", BTreeSet::from(["protocol"])),
         ("node", BTreeSet::from(["crdt", "protocol", "storage"])),
         ("simulations", BTreeSet::from(["crdt", "protocol"])),
+        ("examples", BTreeSet::from(["crdt", "node"])),
     ])
 }
 
 fn room(package: &str) -> Option<&'static str> {
     match package {
         "meshwork-crdt" => Some("crdt"),
+        "meshwork-crdt-derive" => Some("crdt/derive"),
+        "custom-type" => Some("examples"),
         "meshwork-protocol" => Some("protocol"),
         "meshwork-storage" => Some("storage"),
         "meshwork" => Some("node"),

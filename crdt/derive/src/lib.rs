@@ -92,11 +92,11 @@ mod written;
 /// # What a struct does not know
 /// With a `rest`, everything is kept and passed on. Without one, decoding refuses bytes that say more than the
 /// struct can keep; `Object::store` and `Edit::typed`, which only look, leave it out. A struct inside another
-/// has a `rest` of its own, and needs one as a part of a map: a part of which only unknown fields are left
-/// cannot be looked at without.
+/// has a `rest` of its own.
 ///
-/// A change in words notes who put a field there; one by struct update does not. So a field whose type holds no
-/// dots (a counter, the largest value) does not show to those who lack the type until a change in words.
+/// A change in words notes who put a field there, and so does `Edit::typed`; `Causal::edit` with a struct update
+/// does not. So a field whose type holds no dots (a counter, the largest value) and that was only changed in that
+/// way does not show to those who lack the type.
 ///
 /// # Generics
 /// Parameters need the bounds that make the fields `Described`, and what the standard derives ask for:

@@ -51,7 +51,7 @@ struct View {
     notes: Text,
     tags: AwSet<String>,
     author: AuthorView,
-    parts: AwMap<String, Author>,
+    parts: AwMap<String, AuthorView>,
 }
 
 /// One step of a history: who, what, two small numbers, whom to hear from afterwards.
@@ -138,10 +138,13 @@ macro_rules! typed {
                 $type { author: $author { name, ..$author::default() }, ..$type::default() }
             }
             6 => {
-                let parts = store.parts.update(change, word(one), |author, change| Author {
-                    name: author.name.set(change, word(two)),
-                    stars: author.stars.add(change, 1),
-                    ..Author::default()
+                let parts = store.parts.update(change, word(one), |author, change| {
+                    #[allow(clippy::needless_update)]
+                    $author {
+                        name: author.name.set(change, word(two)),
+                        stars: author.stars.add(change, 1),
+                        ..$author::default()
+                    }
                 });
                 $type { parts, ..$type::default() }
             }
@@ -353,6 +356,35 @@ fn hostile_bytes_neither_panic_nor_pass_for_a_second_form() {
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn a_typed_change_of_an_object_is_the_same_change_in_words() {
+    let (path, call) = (["stars".into()], Call::new("increment", [3.into()]));
+    let deep = [Value::from("parts"), "milk".into(), "stars".into()];
+    let typed = Edit::typed::<View>(|view, change| {
+        Ok(View { stars: view.stars.add(change, 3), ..View::default() })
+    });
+    let typed_deep = Edit::typed::<View>(|view, change| {
+        let parts = view.parts.update(change, "milk".to_owned(), |author, change| AuthorView {
+            stars: author.stars.add(change, 3),
+            ..AuthorView::default()
+        });
+        Ok(View { parts, ..View::default() })
+    });
+    let ann = writer(0, 1);
+    let (mut one, mut two) = (Object::new(View::shape()), Object::new(View::shape()));
+    for _ in 0..2 {
+        one.edit(&ann, &typed, &mut LogTable::new(ann.log)).unwrap();
+        let in_words = Edit::call(path.clone(), &call.operation, call.arguments.clone());
+        two.edit(&ann, &in_words, &mut LogTable::new(ann.log)).unwrap();
+        assert_eq!(one.encode_state(), two.encode_state());
+    }
+    one.edit(&ann, &typed_deep, &mut LogTable::new(ann.log)).unwrap();
+    assert_eq!(one.value().to_string(), r#"{"parts":{"milk":{"stars":3}},"stars":6}"#);
+    let in_words = Edit::call(deep, &call.operation, call.arguments);
+    two.edit(&ann, &in_words, &mut LogTable::new(ann.log)).unwrap();
+    assert_eq!(one.value(), two.value());
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::algebra::Entry;
 use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::dot::{DotRange, LogId};
-use crate::store::{DotStore, Turnover};
+use crate::store::{Change, DotStore, Turnover};
 
 mod index;
 
@@ -116,6 +117,23 @@ impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
     }
 }
 
+impl<K: Ord + Clone, S: DotStore> DotMap<K, Entry<S>> {
+    /// The same delta, which puts every part it changes there if nobody has; `inside` does so further in.
+    pub(crate) fn touched(
+        &self,
+        change: &mut Change,
+        delta: Self,
+        inside: impl Fn(&S, &mut Change, S) -> S,
+    ) -> Self {
+        let vacant = Entry::default();
+        let touched = delta.into_entries().map(|(key, entry)| {
+            let here = self.entries.get(&key).unwrap_or(&vacant);
+            (key, here.touched(change, entry, &inside))
+        });
+        touched.collect()
+    }
+}
+
 impl<K: Ord + Clone, S: DotStore> FromIterator<(K, S)> for DotMap<K, S> {
     fn from_iter<I: IntoIterator<Item = (K, S)>>(entries: I) -> Self {
         let mut map = Self::default();
@@ -193,7 +211,11 @@ impl<K: Encode, S: Encode> Encode for DotMap<K, S> {
 
 impl<K: Decode + Ord + Clone, S: Decode + DotStore> Decode for DotMap<K, S> {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let entries = BTreeMap::<K, S>::decode(from)?;
+        let mut entries = BTreeMap::<K, S>::decode(from)?;
+        if from.is_lenient() {
+            // Of a struct that does not know what was written, nothing may be left.
+            entries.retain(|_, store| !store.is_bottom());
+        }
         let mut index = DotIndex::default();
         let mut valid = true;
         for (key, store) in &entries {

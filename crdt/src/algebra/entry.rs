@@ -33,6 +33,21 @@ impl<S: DotStore> Entry<S> {
         if self.present.is_empty() { self.put(change, content) } else { Self::of(content) }
     }
 
+    /// The same delta, which puts the part there too if nobody has; `inside` does so further in.
+    pub(crate) fn touched(
+        &self,
+        change: &mut Change,
+        delta: Self,
+        inside: impl FnOnce(&S, &mut Change, S) -> S,
+    ) -> Self {
+        let content = inside(&self.content, change, delta.content);
+        if delta.present.is_empty() {
+            self.touch(change, content)
+        } else {
+            Self { present: delta.present, content }
+        }
+    }
+
     /// Whether the part shows.
     #[must_use]
     pub fn shows(&self) -> bool {
@@ -117,7 +132,7 @@ impl<S: Decode + DotStore> Decode for Entry<S> {
             return Ok(Self { present, content: S::bottom(from.shape()) });
         }
         let content = S::decode(from)?;
-        if content.is_bottom() {
+        if content.is_bottom() && !from.is_lenient() {
             Err(DecodeError::NotCanonical)
         } else {
             Ok(Self { present, content })

@@ -76,6 +76,10 @@ impl<K: Datum, S: Crdt> GMap<K, S> {
 }
 
 impl<K: Datum, S: Crdt> Crdt for GMap<K, S> {
+    fn touched(&self, change: &mut Change, delta: Self) -> Self {
+        Self(self.0.touched(change, delta.0, S::touched))
+    }
+
     fn about(&self) -> &'static About {
         &Self::ABOUT
     }

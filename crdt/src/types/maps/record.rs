@@ -175,6 +175,10 @@ fn latest(entry: &Entry<Node>) -> Option<(u64, Dot)> {
 }
 
 impl Crdt for Record {
+    fn touched(&self, change: &mut Change, delta: Self) -> Self {
+        Self(self.0.touched(change, delta.0, Node::touched))
+    }
+
     fn about(&self) -> &'static About {
         &Self::ABOUT
     }

@@ -97,6 +97,17 @@ impl<K: Datum, S: Crdt> RwMap<K, S> {
 }
 
 impl<K: Datum, S: Crdt> Crdt for RwMap<K, S> {
+    fn touched(&self, change: &mut Change, delta: Self) -> Self {
+        let vacant = Default::default();
+        let touched = delta.0.into_entries().map(|(key, (removed, entry))| {
+            let (_, here) = self.0.get(&key).unwrap_or(&vacant);
+            let says = !entry.is_bottom();
+            let entry = if says { here.touched(change, entry, S::touched) } else { entry };
+            (key, (removed, entry))
+        });
+        Self(touched.collect())
+    }
+
     fn about(&self) -> &'static About {
         &Self::ABOUT
     }

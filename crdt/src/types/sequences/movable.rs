@@ -9,7 +9,7 @@ use crate::crdt::{
 use crate::dot::Dot;
 use crate::node::Kind;
 use crate::shape::Shape;
-use crate::store::Change;
+use crate::store::{Change, DotStore};
 use crate::time::HybridTime;
 use crate::types::store;
 use crate::value::Value;
@@ -173,6 +173,18 @@ impl<S: Crdt> MovableList<S> {
 }
 
 impl<S: Crdt> Crdt for MovableList<S> {
+    fn touched(&self, change: &mut Change, delta: Self) -> Self {
+        let (slots, parts) = delta.0;
+        let vacant = Default::default();
+        let touched = parts.into_entries().map(|(id, (at, entry))| {
+            let (_, here) = self.0.1.get(&id).unwrap_or(&vacant);
+            let says = !entry.is_bottom();
+            let entry = if says { here.touched(change, entry, S::touched) } else { entry };
+            (id, (at, entry))
+        });
+        Self((slots, touched.collect()))
+    }
+
     fn about(&self) -> &'static About {
         &Self::ABOUT
     }

@@ -105,6 +105,11 @@ impl<K: Datum, S: Crdt> Table<K, S> {
 }
 
 impl<K: Datum, S: Crdt> Crdt for Table<K, S> {
+    fn touched(&self, change: &mut Change, delta: Self) -> Self {
+        let (columns, rows) = delta.0;
+        Self((columns, self.0.1.touched(change, rows)))
+    }
+
     fn about(&self) -> &'static About {
         &Self::ABOUT
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{Decode, Encode};
 use crate::datum::Datum;
-use crate::dot::LogId;
+use crate::dot::{Dot, DotRange, LogId};
 use crate::node::Kind;
 use crate::shape::Shape;
 use crate::store::{Change, DotStore};
@@ -222,6 +222,44 @@ pub fn log_arg(value: &Value) -> Result<LogId, EditError> {
         *byte = pair.iter().fold(0, |byte, digit| byte << 4 | u8::try_from(*digit).unwrap_or(0));
     }
     Ok(LogId(log))
+}
+
+/// Reads an argument that names a dot: nothing, or a list of log and number.
+///
+/// # Errors
+/// [`EditError::WrongType`].
+pub fn dot_arg(value: &Value) -> Result<Option<Dot>, EditError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::List(parts) => match parts.as_slice() {
+            [log, seq] => {
+                let seq = count_arg(seq)? as u64;
+                Ok(Some(Dot { log: log_arg(log)?, seq }))
+            }
+            _ => Err(EditError::WrongType { value: value.to_string() }),
+        },
+        _ => Err(EditError::WrongType { value: value.to_string() }),
+    }
+}
+
+/// Reads an argument that names ranges of dots: a list of lists of log, first number and length.
+///
+/// # Errors
+/// [`EditError::WrongType`].
+pub fn ranges_arg(value: &Value) -> Result<Vec<DotRange>, EditError> {
+    let wrong = || EditError::WrongType { value: value.to_string() };
+    let Value::List(ranges) = value else { return Err(wrong()) };
+    let range = |range: &Value| match range {
+        Value::List(parts) => match parts.as_slice() {
+            [log, start, len] => {
+                let (start, len) = (count_arg(start)? as u64, count_arg(len)? as u64);
+                Ok(DotRange { log: log_arg(log)?, start, len })
+            }
+            _ => Err(wrong()),
+        },
+        _ => Err(wrong()),
+    };
+    ranges.iter().map(range).collect()
 }
 
 /// That a path ends here.

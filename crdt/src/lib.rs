@@ -12,6 +12,7 @@ mod causal;
 mod codec;
 mod crdt;
 mod datum;
+mod document;
 mod dot;
 mod lattice;
 #[cfg(any(test, feature = "laws"))]
@@ -36,6 +37,7 @@ pub use crdt::{
     count_arg, end_of, log_arg, op,
 };
 pub use datum::{Datum, Plain};
+pub use document::{Document, Revision, Transaction, UNDO_MAX};
 pub use dot::{Dot, DotRange, LogId};
 pub use lattice::Lattice;
 #[cfg(feature = "derive")]

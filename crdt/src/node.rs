@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
-use crate::crdt::{About, Call, Catalogued, Claim, Crdt, EditError, Explanation};
+use crate::crdt::{About, Call, Catalogued, Claim, Crdt, EditError, Explanation, count_arg};
 use crate::dot::{DotRange, LogId};
 use crate::shape::Shape;
 use crate::store::{Change, DotStore, Turnover};
@@ -203,7 +203,51 @@ catalogue! {
     159 Frontier "frontier" false Frontier;
 }
 
+impl Node {
+    /// The part at a place inside; `None` if there is none, or if it is no node of its own.
+    #[must_use]
+    pub fn at(&self, path: &[Value]) -> Option<&Self> {
+        let mut here = self;
+        let mut rest = path;
+        while let Some((step, below)) = rest.split_first() {
+            rest = below;
+            here = match here {
+                Self::Map(map) => map.get(step)?,
+                Self::GMap(map) => map.get(step)?,
+                Self::RwMap(map) => map.get(step)?,
+                Self::Record(record) => record.get(&step.clone().into_key())?,
+                Self::MovableList(list) => list.get(count_arg(step).ok()?)?,
+                Self::Table(table) => {
+                    let (column, below) = rest.split_first()?;
+                    rest = below;
+                    table.cell(step, &column.clone().into_key())?
+                }
+                _ => return None,
+            };
+        }
+        Some(here)
+    }
+}
+
 impl Kind {
+    /// Whether its `set` takes what it says.
+    pub(crate) fn is_set_to_a_value(self) -> bool {
+        matches!(
+            self,
+            Self::Counter
+                | Self::ResettableCounter
+                | Self::Flag
+                | Self::DisableFlag
+                | Self::Set
+                | Self::LwwMap
+        )
+    }
+
+    /// Whether it holds parts by key.
+    pub(crate) fn is_map(self) -> bool {
+        matches!(self, Self::Map | Self::GMap | Self::RwMap | Self::Record)
+    }
+
     /// The type a number stands for.
     #[must_use]
     pub fn from_code(code: u16) -> Option<Self> {

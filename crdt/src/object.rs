@@ -393,9 +393,7 @@ impl Object {
     /// What differs in what two states say, the smallest places that cover it, in the order of paths.
     #[must_use]
     pub fn diff(&self, later: &Self) -> Vec<Difference> {
-        let mut differences = Vec::new();
-        compare(&self.value(), &later.value(), &mut Vec::new(), &mut differences);
-        differences
+        compare(&self.value(), &later.value())
     }
 
     /// The whole state, to be kept.
@@ -472,8 +470,15 @@ fn in_chunks(state: &Node, path: &[Value], call: Call) -> Vec<Call> {
     if calls.is_empty() { vec![call] } else { calls }
 }
 
+/// Where two values differ, the smallest places that cover it, in the order of paths.
+pub(crate) fn compare(one: &Value, two: &Value) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    descend(one, two, &mut Vec::new(), &mut differences);
+    differences
+}
+
 /// Notes where two values differ, descending into maps.
-fn compare(one: &Value, two: &Value, path: &mut Vec<Value>, differences: &mut Vec<Difference>) {
+fn descend(one: &Value, two: &Value, path: &mut Vec<Value>, differences: &mut Vec<Difference>) {
     let (Value::Map(one), Value::Map(two)) = (one, two) else {
         if one != two {
             differences.push(Difference {
@@ -490,7 +495,7 @@ fn compare(one: &Value, two: &Value, path: &mut Vec<Value>, differences: &mut Ve
     for key in keys {
         path.push(Value::Text(key.clone()));
         match (one.get(key), two.get(key)) {
-            (Some(one), Some(two)) => compare(one, two, path, differences),
+            (Some(one), Some(two)) => descend(one, two, path, differences),
             (before, after) => differences.push(Difference {
                 path: path.clone().into(),
                 before: before.cloned(),

@@ -1,8 +1,8 @@
 //! Objects as users handle them: edits in words, deltas between devices, values as JSON.
 
 use meshwork_crdt::{
-    AwMap, AwSet, DELTA_BYTES_MAX, DeltaError, Described, Edit, EditError, HybridTime, Kind, LogId,
-    LogTable, Object, Path, Shape, Value, Writer,
+    AwMap, AwSet, Causal, CausalContext, DELTA_BYTES_MAX, DeltaError, Described, Edit, EditError,
+    HybridTime, Kind, Lattice, LogId, LogTable, Node, Object, Path, Shape, Value, Writer,
 };
 
 fn writer(log: u8, ms: u64) -> Writer {
@@ -240,4 +240,16 @@ fn a_program_that_knows_the_type_and_one_that_does_not_write_the_same_bytes() {
     let lists: Lists = two.store().unwrap();
     assert!(lists.get(&"shop".into()).unwrap().contains(&"milk".into()));
     assert_eq!(two.store::<AwSet<String>>(), None, "of another shape");
+}
+
+#[test]
+fn a_key_of_which_a_forger_says_nothing_reaches_those_who_ask_for_what_they_lack() {
+    let forger = LogTable::new(LogId([1; 16]));
+    let nothing_of_k = [1, 4, 1, b'k', 0, 0];
+    let mut one = Object::new(Kind::LwwMap);
+    if one.join_delta(&nothing_of_k, &forger) == Ok(true) {
+        let mut two = Causal::of(Node::new(Kind::LwwMap), CausalContext::default());
+        two.join(one.state().since(two.seen()));
+        assert_eq!(&two, one.state());
+    }
 }

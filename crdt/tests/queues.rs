@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use meshwork_crdt::types::queues::{PriorityQueue, Queue};
-use meshwork_crdt::{Causal, DotStore, Encode, HybridTime, Lattice, LogId, Writer, digest};
+use meshwork_crdt::{Causal, Crdt, DotStore, Encode, HybridTime, Lattice, LogId, Writer, digest};
 use proptest::prelude::*;
 
 fn at(log: u8, ms: u64) -> Writer {
@@ -108,6 +108,50 @@ fn a_raise_that_a_setting_has_not_seen_counts_on_top_of_it() {
     set(&mut one, &at(1, 2), "wash", 10);
     raise(&mut two, &at(2, 2), "wash", 3);
     assert_eq!(meet(&one, &two).priority(&"wash".into()), Some(13));
+}
+
+#[test]
+fn a_raise_that_a_setting_has_seen_does_not_count_though_its_author_raises_again() {
+    let mut one = Causal::<Jobs>::default();
+    raise(&mut one, &at(1, 1), "wash", 2);
+    let mut two = one.clone();
+    set(&mut two, &at(2, 2), "wash", 10);
+    raise(&mut one, &at(1, 2), "wash", 3);
+    assert_eq!(meet(&one, &two).priority(&"wash".into()), Some(13));
+}
+
+#[test]
+fn a_raise_that_a_removal_has_seen_does_not_come_back_with_a_later_one() {
+    let mut one = Causal::<Jobs>::default();
+    raise(&mut one, &at(1, 1), "wash", 2);
+    let mut two = one.clone();
+    two.edit(&at(2, 2), |jobs, change| jobs.remove(change, &"wash".into()));
+    raise(&mut one, &at(1, 2), "wash", 3);
+    assert_eq!(meet(&one, &two).priority(&"wash".into()), Some(3));
+}
+
+#[test]
+fn priorities_saturate_at_the_end_only() {
+    let mut one = Causal::<Jobs>::default();
+    set(&mut one, &at(1, 1), "wash", i64::MAX);
+    raise(&mut one, &at(1, 1), "wash", i64::MAX);
+    assert_eq!(one.priority(&"wash".into()), Some(i64::MAX));
+    raise(&mut one, &at(1, 1), "wash", -i64::MAX);
+    assert_eq!(one.priority(&"wash".into()), Some(i64::MAX));
+    raise(&mut one, &at(1, 1), "wash", -1);
+    assert_eq!(one.priority(&"wash".into()), Some(i64::MAX - 1));
+}
+
+#[test]
+fn it_is_told_who_set_and_who_raised() {
+    let (mut one, mut two) = (Causal::<Jobs>::default(), Causal::<Jobs>::default());
+    set(&mut one, &at(1, 2), "wash", 9);
+    set(&mut two, &at(2, 3), "wash", 4);
+    raise(&mut two, &at(2, 3), "wash", 1);
+    let claims = meet(&one, &two).claims();
+    let stands: Vec<_> = claims.iter().map(|claim| (claim.by, claim.stands)).collect();
+    let (ann, bob) = (Some(LogId([1; 16])), Some(LogId([2; 16])));
+    assert_eq!(stands, [(ann, false), (bob, true), (bob, true)]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use meshwork_crdt::types::tables::{Matrix, Relations, Rule, Sheet, Table};
 use meshwork_crdt::{
-    Causal, DotStore, Edit, Encode, HybridTime, Lattice, LogId, LogTable, LwwRegister, Object,
-    PnCounter, Shape, Value, Writer, digest,
+    Causal, Crdt, DotStore, Edit, Encode, HybridTime, Lattice, LogId, LogTable, LwwRegister,
+    Object, PnCounter, Shape, Value, Writer, digest,
 };
 use proptest::prelude::*;
 
@@ -148,6 +148,23 @@ fn a_table_of_records_nests_in_a_map_and_is_edited_by_its_path() {
     }
 }
 
+#[test]
+fn a_row_larger_than_a_delta_is_cut_into_its_cells() {
+    let shape = "table<register>".parse::<Shape>().unwrap();
+    let (mut one, mut two) = (Object::new(shape.clone()), Object::new(shape));
+    let cells = (0..100).map(|cell| (format!("c{cell}"), Value::from("x".repeat(400))));
+    let row = Value::Map(cells.collect());
+    let mut logs = LogTable::new(LogId([1; 16]));
+    let set = Edit::call(["r".into()], "set", [row.clone()]);
+    let deltas = one.edit(&at(1, 1), &set, &mut logs).unwrap();
+    assert!(deltas.len() > 1);
+    for delta in deltas.iter().rev() {
+        assert_eq!(two.join_delta(delta, &logs), Ok(true));
+    }
+    assert_eq!(two, one);
+    assert_eq!(two.value_at(&["r".into()]), Some(row));
+}
+
 fn relations(edits: &[(u64, &str, &str, &str, Value)]) -> Causal<Relations> {
     let mut shop = Causal::<Relations>::default();
     for (ms, table, row, column, value) in edits {
@@ -230,8 +247,126 @@ fn of_two_rows_with_one_value_in_a_unique_column_one_keeps_it_and_both_show() {
     let all = meet(&one, &two);
     let repaired = all.repaired();
     let keep: Vec<_> = repaired["people"].values().map(BTreeMap::len).collect();
-    assert_eq!(keep, [1, 0], "ann wrote first, and hers is the least key");
+    assert_eq!(keep, [1, 0], "ann wrote first");
     assert_eq!(all.tables()["people"].values().map(BTreeMap::len).sum::<usize>(), 2);
+}
+
+#[test]
+fn the_first_writer_keeps_a_unique_value_whatever_the_keys_and_the_loser_is_listed() {
+    let rule = Rule::Unique("people".into(), "mail".into());
+    let mut one = Causal::<Relations>::default();
+    declare(&mut one, &at(1, 1), &rule);
+    let mut two = one.clone();
+    for (shop, log, ms, row) in [(&mut one, 1, 9, "ann"), (&mut two, 2, 8, "bob")] {
+        shop.edit(&at(log, ms), |shop, change| {
+            shop.set(change, "people", row.into(), "mail", "x@y".into())
+        });
+    }
+    let all = meet(&one, &two);
+    let repairs = all.repairs();
+    let [repair] = repairs.as_slice() else { panic!("one loser: {repairs:?}") };
+    assert_eq!((repair.rule, repair.table, repair.row), (&rule, "people", &"ann".into()));
+    assert_eq!((repair.cell, repair.hidden), (&"x@y".into(), false));
+    assert_eq!(repair.stamp, Some(at(1, 9).stamp()));
+    let claims = all.claims();
+    assert!(claims.len() == 1 && !claims[0].stands && claims[0].by == Some(LogId([1; 16])));
+}
+
+#[test]
+fn a_hidden_row_takes_no_unique_value() {
+    let mut shop = relations(&[
+        (1, "people", "ann", "mail", "x@y".into()),
+        (1, "people", "ann", "city", "nowhere".into()),
+        (2, "people", "bob", "mail", "x@y".into()),
+    ]);
+    declare(&mut shop, &at(1, 1), &Rule::Unique("people".into(), "mail".into()));
+    declare(&mut shop, &at(1, 1), &refers("people", "city", "cities", true));
+    let repaired = shop.repaired();
+    assert_eq!(repaired["people"].keys().copied().collect::<Vec<_>>(), [&Value::from("bob")]);
+    assert_eq!(repaired["people"][&Value::from("bob")].len(), 1);
+}
+
+#[test]
+fn null_refers_to_nothing_and_repeats_nothing() {
+    let mut shop = relations(&[
+        (1, "people", "ann", "friend", Value::Null),
+        (2, "people", "bob", "friend", Value::Null),
+    ]);
+    declare(&mut shop, &at(1, 1), &refers("people", "friend", "people", true));
+    declare(&mut shop, &at(1, 1), &Rule::Unique("people".into(), "friend".into()));
+    assert_eq!(shop.repaired(), shop.tables());
+    assert_eq!(shop.repairs(), []);
+}
+
+#[test]
+fn a_long_chain_of_references_to_nothing_is_hidden_as_a_whole() {
+    let mut shop = Causal::<Relations>::default();
+    for row in 0..3000_i64 {
+        shop.edit(&at(1, 1), |shop, change| {
+            shop.set(change, "parts", row.into(), "of", (row - 1).into())
+        });
+    }
+    assert_eq!(shop.repaired()["parts"].len(), 3000);
+    declare(&mut shop, &at(1, 1), &refers("parts", "of", "parts", true));
+    assert!(shop.repaired()["parts"].is_empty());
+    assert_eq!(shop.repairs().len(), 3000);
+}
+
+#[test]
+fn the_rules_of_a_column_are_dropped_together_and_no_others() {
+    let mut shop = relations(&[(1, "orders", "o1", "buyer", "ann".into())]);
+    declare(&mut shop, &at(1, 1), &refers("orders", "buyer", "people", true));
+    declare(&mut shop, &at(1, 1), &Rule::Unique("orders".into(), "buyer".into()));
+    let other = Rule::Unique("orders".into(), "number".into());
+    declare(&mut shop, &at(1, 1), &other);
+    shop.edit(&at(1, 2), |shop, change| shop.drop_rules(change, "orders", "buyer"));
+    assert_eq!(shop.rules().collect::<Vec<_>>(), [&other]);
+}
+
+type Plain = BTreeMap<String, BTreeMap<i64, BTreeMap<String, (i64, u64)>>>;
+
+/// The rules the slow way: hide until nothing more is to hide, empty, then empty what repeats.
+fn repaired_slowly(tables: &mut Plain, rules: &[Rule]) {
+    let there = |tables: &Plain, table: &str, row: i64| {
+        tables.get(table).is_some_and(|rows| rows.contains_key(&row))
+    };
+    let before = tables.clone();
+    for rule in rules {
+        let Rule::Refers(table, column, to, true) = rule else { continue };
+        let known = tables.clone();
+        if let Some(rows) = tables.get_mut(table) {
+            rows.retain(|_, cells| {
+                cells.get(column).is_none_or(|(target, _)| there(&known, to, *target))
+            });
+        }
+    }
+    if *tables != before {
+        return repaired_slowly(tables, rules);
+    }
+    for rule in rules {
+        let Rule::Refers(table, column, to, false) = rule else { continue };
+        for cells in tables.get_mut(table).into_iter().flat_map(BTreeMap::values_mut) {
+            if cells.get(column).is_some_and(|(target, _)| !there(&before, to, *target)) {
+                cells.remove(column);
+            }
+        }
+    }
+    for rule in rules {
+        let Rule::Unique(table, column) = rule else { continue };
+        let Some(rows) = tables.get_mut(table) else { continue };
+        let known = rows.clone();
+        for (row, cells) in rows {
+            let Some((value, ms)) = cells.get(column).copied() else { continue };
+            let earlier = known.iter().any(|(other, cells)| {
+                cells
+                    .get(column)
+                    .is_some_and(|(same, then)| *same == value && (*then, other) < (ms, row))
+            });
+            if earlier {
+                cells.remove(column);
+            }
+        }
+    }
 }
 
 #[test]
@@ -308,6 +443,40 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_repaired_view_is_what_a_slow_repair_of_plain_maps_gives(
+        cells in prop::collection::vec(writes(), 0..24),
+        rules in prop::collection::vec(rules(), 0..5),
+    ) {
+        let mut shop = Causal::<Relations>::default();
+        let mut oracle = Plain::new();
+        for ((_, ms), (table, row), (column, value)) in cells {
+            shop.edit(&at(1, ms), |shop, change| {
+                shop.set(change, &table, row.into(), &column, value.into())
+            });
+            let rows = oracle.entry(table).or_default();
+            rows.entry(row).or_default().insert(column, (value, ms));
+        }
+        rules.iter().for_each(|rule| declare(&mut shop, &at(1, 9), rule));
+        repaired_slowly(&mut oracle, &rules);
+        let mut expected = BTreeMap::<String, BTreeMap<Value, BTreeMap<String, Value>>>::new();
+        for (table, rows) in oracle {
+            let plain = |(column, (value, _))| (column, Value::Int(value));
+            let rows = rows.into_iter().map(|(row, cells)| {
+                (Value::Int(row), cells.into_iter().map(plain).collect())
+            });
+            expected.insert(table, rows.collect());
+        }
+        let shown = shop.repaired().into_iter().map(|(table, rows)| {
+            let rows = rows.into_iter().map(|(row, cells)| {
+                let cells = cells.into_iter().map(|(name, cell)| (name.to_owned(), cell.clone()));
+                (row.clone(), cells.collect())
+            });
+            (table.to_owned(), rows.collect())
+        });
+        prop_assert_eq!(shown.collect::<BTreeMap<_, BTreeMap<_, BTreeMap<_, _>>>>(), expected);
     }
 
     #[test]
@@ -402,6 +571,39 @@ fn rows_inserted_concurrently_at_one_place_are_all_there() {
     let all = meet(&one, &two);
     let rows: Vec<_> = (0..4).map(|row| shown(&all, row, 0)).collect();
     assert!(rows[0] == rows[1] && rows[2] == rows[3], "not interleaved: {rows:?}");
+}
+
+#[test]
+fn what_a_sheet_says_grows_with_what_was_written_not_with_its_area() {
+    let mut one = sheet();
+    for _ in 0..98 {
+        one.edit(&at(1, 2), |sheet, change| sheet.insert_row(change, 0).unwrap());
+        one.edit(&at(1, 2), |sheet, change| sheet.insert_column(change, 0).unwrap());
+    }
+    put(&mut one, &at(1, 3), (99, 98), 7);
+    let Some(Value::List(rows)) = one.value().step(&"rows".into()).cloned() else { panic!() };
+    assert_eq!(rows.len(), 100);
+    let cells = BTreeMap::from([("98".to_owned(), Value::List(vec![7.into()]))]);
+    assert_eq!(rows[99], Value::Map(cells));
+    assert!(rows[..99].iter().all(|row| *row == Value::Map(BTreeMap::new())));
+    assert_eq!(one.value_at(&[99.into(), 98.into()]), Some(Value::List(vec![7.into()])));
+    assert_eq!(one.value_at(&[0.into(), 0.into()]), Some(Value::List(vec![])));
+    assert_eq!(one.value_at(&[100.into(), 0.into()]), None);
+    let claims = one.explain(&[99.into(), 98.into()]).unwrap().claims;
+    assert_eq!(claims[0].by, Some(LogId([1; 16])));
+}
+
+#[test]
+fn a_deleted_row_or_column_takes_the_cells_seen_in_it_along() {
+    let mut one = sheet();
+    put(&mut one, &at(1, 2), (0, 1), 7);
+    put(&mut one, &at(1, 2), (1, 0), 8);
+    one.edit(&at(1, 3), |sheet, change| sheet.delete_row(change, 0).unwrap());
+    one.edit(&at(1, 3), |sheet, change| sheet.delete_column(change, 0).unwrap());
+    let mut held = 0;
+    let store: &Sheet = &one;
+    store.dots(&mut |range| held += range.len);
+    assert_eq!(held, 2, "a row and a column, and no cell");
 }
 
 #[test]

@@ -62,6 +62,34 @@ fn a_value_recorded_late_takes_its_place_in_its_series_only() {
     assert_eq!(one.names(), ["hall", "room"]);
 }
 
+#[test]
+fn a_record_at_the_end_of_time_shows() {
+    let mut one = Causal::default();
+    record(&mut one, &at(1, 1), "room", i64::MAX, 1);
+    record(&mut one, &at(1, 1), "room", i64::MIN, 2);
+    let expected = Value::List(vec![
+        Value::List(vec![i64::MIN.into(), 2.into()]),
+        Value::List(vec![i64::MAX.into(), 1.into()]),
+    ]);
+    assert_eq!(one.value_at(&["room".into()]), Some(expected));
+}
+
+#[test]
+fn intervals_of_a_series_sum_up_its_numbers_and_nothing_else() {
+    let mut one = Causal::<Series<String>>::default();
+    let room = || "room".to_owned();
+    let values = [(-1, 5.into()), (0, 1.into()), (5, 2.0.into()), (9, "broken".into())];
+    for (ms, value) in values.into_iter().chain([(10, 6.into()), (30, f64::NAN.into())]) {
+        one.edit(&at(1, 1), |series, change| series.record(change, room(), ms, value));
+    }
+    record(&mut one, &at(1, 1), "hall", 3, 99);
+    let shown = one.downsample(&room(), -5, 40, 10);
+    let numbers = shown.iter().map(|it| (it.start, it.count, it.mean, it.least, it.most));
+    let expected = [(-10, 1, 5.0, 5.0, 5.0), (0, 2, 1.5, 1.0, 2.0), (10, 1, 6.0, 6.0, 6.0)];
+    assert_eq!(numbers.collect::<Vec<_>>(), expected);
+    assert_eq!(one.downsample(&room(), 0, 10, 0).len(), 2, "the shortest interval is 1 ms");
+}
+
 fn add(windows: &mut Causal<Windows>, writer: &Writer, ms: i64, length_ms: u32, number: i64) {
     windows.edit(writer, |windows, change| windows.add(change, ms, length_ms, number));
 }
@@ -96,6 +124,23 @@ fn windows_close_when_they_end_not_before() {
     let closed = |watermark| one.closed(watermark).map(|(start, ..)| start).collect::<Vec<_>>();
     assert_eq!((closed(-1), closed(0)), (vec![], vec![-60]));
     assert_eq!((closed(119), closed(120)), (vec![-60, 0], vec![-60, 0, 60]));
+}
+
+#[test]
+fn the_watermark_waits_for_the_slowest_author() {
+    let (mut one, mut two) = (Causal::<Windows>::default(), Causal::<Windows>::default());
+    assert_eq!(one.watermark(60), None);
+    for ms in [0, 70, 130] {
+        add(&mut one, &at(1, 1), ms, 60, 1);
+    }
+    add(&mut two, &at(2, 1), 65, 60, 1);
+    add(&mut two, &at(2, 1), 500, 7, 1);
+    assert_eq!((one.watermark(60), two.watermark(60)), (Some(120), Some(60)));
+    let all = meet(&one, &two);
+    let watermark = all.watermark(60).unwrap();
+    assert_eq!(watermark, 60);
+    let closed = all.closed(watermark).filter(|(_, length, _)| *length == 60);
+    assert_eq!(closed.map(|(start, ..)| start).collect::<Vec<_>>(), [0]);
 }
 
 #[test]

@@ -23,8 +23,12 @@ impl<K: Ord + Clone, L: Lattice> Lattice for BTreeMap<K, L> {
     }
 
     fn since(&self, seen: &CausalContext) -> Self {
-        let news = self.iter().map(|(key, value)| (key.clone(), value.since(seen)));
-        news.filter(|(_, value)| *value != L::default()).collect()
+        let news = self.iter().filter_map(|(key, value)| {
+            let news = value.since(seen);
+            let silent = news == L::default() && *value != news;
+            (!silent).then(|| (key.clone(), news))
+        });
+        news.collect()
     }
 
     fn split(self) -> Vec<Self> {

@@ -50,6 +50,12 @@ impl<A: DotStore, B: DotStore> DotStore for (A, B) {
         (self.0.store_since(seen), self.1.store_since(seen))
     }
 
+    fn split_store(self) -> Vec<Self> {
+        let ones = self.0.split_store().into_iter().map(|one| (one, B::default()));
+        let twos = self.1.split_store().into_iter().map(|two| (A::default(), two));
+        ones.chain(twos).filter(|part| !part.is_bottom()).collect()
+    }
+
     fn authored_by(&self, author: LogId) -> bool {
         self.0.authored_by(author) && self.1.authored_by(author)
     }

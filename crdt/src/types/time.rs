@@ -3,5 +3,5 @@
 mod series;
 mod windows;
 
-pub use series::Series;
-pub use windows::Windows;
+pub use series::{Interval, Series};
+pub use windows::{Totals, Windows};

@@ -4,6 +4,6 @@ mod files;
 mod moving;
 mod orphan;
 
-pub use files::FileSystem;
+pub use files::{FileSystem, PATH_BYTES_MAX};
 pub use moving::MoveTree;
 pub use orphan::{OrphanTree, Orphans};

@@ -107,13 +107,25 @@ impl Edit {
     }
 }
 
-/// The first type of the catalogue that has an operation.
+/// The types an operation creates unless told otherwise, where several have it.
+const SIMPLEST: [Kind; 7] =
+    [Kind::Register, Kind::Counter, Kind::Set, Kind::Text, Kind::List, Kind::Map, Kind::Flag];
+
+/// The simplest type that has an operation, or the only one.
 fn simplest_with(operation: &str) -> Result<Kind> {
     let has = |kind: &Kind| kind.about().operations.iter().any(|known| known.name == operation);
-    Kind::ALL.into_iter().find(has).ok_or_else(|| {
-        Failure::usage(format!("no type has an operation `{operation}`"))
-            .hint("list types and their operations: meshwork types")
-    })
+    let all: Vec<Kind> = Kind::ALL.into_iter().filter(has).collect();
+    match (SIMPLEST.into_iter().find(has), all.as_slice()) {
+        (Some(kind), _) => Ok(kind),
+        (None, [kind]) => Ok(*kind),
+        (None, []) => Err(Failure::usage(format!("no type has an operation `{operation}`"))
+            .hint("list types and their operations: meshwork types")),
+        (None, several) => {
+            let names: Vec<_> = several.iter().map(|kind| kind.name()).collect();
+            Err(Failure::usage(format!("several types have an operation `{operation}`"))
+                .hint(format!("say which with --shape: {}", names.join(", "))))
+        }
+    }
 }
 
 fn send(client: &Client, space: &str, edit: EditRequest) -> Result<Edited> {

@@ -44,20 +44,14 @@ impl<T: Datum> Cart<T> {
         items.filter(|(_, quantity)| *quantity > 0)
     }
 
-    /// Adds some of an item, or takes some out if negative; returns the delta, bottom for 0. O(log n + logs).
+    /// Adds some of an item, or takes some out if negative; returns the delta, bottom for 0. O(log n). Each stands
+    /// alone until the quantity is set or the item removed.
     #[must_use]
     pub fn add(&self, change: &mut Change, item: T, by: i64) -> Self {
         if by == 0 {
             return Self::default();
         }
-        let (mut own, log) = (by, change.log());
-        for (dot, part) in self.0.get(&item).into_iter().flat_map(DotFun::iter) {
-            if dot.log == log {
-                change.forget(dot);
-                own = own.saturating_add(*part);
-            }
-        }
-        Self(DotMap::of(Plain(item), DotFun::of(change.dot(), own)))
+        Self(DotMap::of(Plain(item), DotFun::of(change.dot(), by)))
     }
 
     /// Sets the quantity of an item over all that has been seen; returns the delta. O(log n + logs).

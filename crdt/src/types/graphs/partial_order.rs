@@ -60,6 +60,22 @@ impl<K: Datum> PartialOrder<K> {
     pub fn put(&self, _: &mut Change, one: K, two: K) -> Self {
         Self(BTreeSet::from([(Plain(one), Plain(two))]))
     }
+
+    /// States that something comes between two things, and so that those come in that order; returns the
+    /// delta. O(n log n).
+    ///
+    /// # Errors
+    /// If two of the three are the same, or if they come in another order.
+    pub fn insert(&self, _: &mut Change, item: K, (one, two): (K, K)) -> Result<Self, EditError> {
+        if one == two || item == one || item == two {
+            return Err(EditError::refused("nothing comes before itself"));
+        }
+        if self.before(&two, &one) || self.before(&item, &one) || self.before(&two, &item) {
+            return Err(EditError::refused("the things come in another order"));
+        }
+        let item = Plain(item);
+        Ok(Self(BTreeSet::from([(Plain(one), item.clone()), (item, Plain(two))])))
+    }
 }
 
 impl<K: Datum> Crdt for PartialOrder<K> {
@@ -75,6 +91,7 @@ impl<K: Datum> Crdt for PartialOrder<K> {
         end_of(path)?;
         match call.parts() {
             ("put", [one, two]) => Ok(self.put(change, arg(one)?, arg(two)?)),
+            ("insert", [item, one, two]) => self.insert(change, arg(item)?, (arg(one)?, arg(two)?)),
             _ => Err(call.unknown(&Self::ABOUT)),
         }
     }
@@ -89,10 +106,9 @@ impl<K: Datum> Catalogued for PartialOrder<K> {
         algebra: "Set<(K, K)>, read without cycles",
         cost: "O(log n) to change, O(n log n) to read, more with cycles",
         source: "Shapiro et al. 2011 (add-remove partial order)",
-        operations: &[op(
-            "put",
-            &[Arg::Key, Arg::Key],
-            "states that one thing comes before another",
-        )],
+        operations: &[
+            op("put", &[Arg::Key, Arg::Key], "states that one thing comes before another"),
+            op("insert", &[Arg::Key, Arg::Key, Arg::Key], "puts a thing between two others"),
+        ],
     };
 }

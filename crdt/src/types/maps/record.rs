@@ -75,6 +75,12 @@ impl Record {
         names.into_iter().filter_map(|name| Some((name, self.get(name)?)))
     }
 
+    /// The shape of a field.
+    #[must_use]
+    pub fn shape_at(&self, name: &str) -> Option<&Shape> {
+        self.field(name).map(|(field, _)| &field.shape)
+    }
+
     /// All fields under a name, with their shapes.
     pub(crate) fn under(&self, name: &str) -> impl Iterator<Item = (&Field, &Entry<Node>)> {
         let first = Field { name: name.to_owned(), shape: Shape::least() };
@@ -117,7 +123,13 @@ impl Record {
     pub fn insert(&self, change: &mut Change, name: &str, shape: &Shape) -> Self {
         let field = Field { name: name.to_owned(), shape: shape.bare() };
         let entry = self.0.get(&field).cloned().unwrap_or_default();
-        Self(DotMap::of(field, entry.put(change, Node::new(shape.kind()))))
+        let entry = entry.put(change, Node::new(shape.kind()));
+        for (other, old) in self.under(name) {
+            if *other != field {
+                change.forget_all(old);
+            }
+        }
+        Self(DotMap::of(field, entry))
     }
 
     /// Removes a field with all that has been seen in it; returns the delta.

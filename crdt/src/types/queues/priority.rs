@@ -1,7 +1,7 @@
 //! Highest priority first.
 
 use crate::algebra::{DotFun, DotMap};
-use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, arg, end_of, op};
+use crate::crdt::{About, Arg, Call, Catalogued, Claim, Crdt, EditError, arg, end_of, op};
 use crate::datum::{Datum, Plain};
 use crate::node::Kind;
 use crate::store::Change;
@@ -10,7 +10,8 @@ use crate::types::{leaf, store};
 use crate::value::Value;
 
 store! {
-    /// Things by priority, the highest first. Priorities are set and raised; a concurrent change wins over a removal.
+    /// Things by priority, the highest first. Priorities are set and raised; a concurrent change wins over a
+    /// removal. Each raise stands by itself until a setting or removal that has seen it takes it away.
     ///
     /// ```
     /// use meshwork_crdt::{Causal, HybridTime, LogId, Writer, types::queues::PriorityQueue};
@@ -26,12 +27,13 @@ store! {
 leaf!(PriorityQueue<T: Datum>);
 
 fn priority((set, raised): &(LwwRegister<i64>, DotFun<i64>)) -> i64 {
-    let set = set.get().copied().unwrap_or(0);
-    raised.iter().fold(set, |sum, (_, by)| sum.saturating_add(*by))
+    let set = i128::from(set.get().copied().unwrap_or(0));
+    let sum = raised.iter().fold(set, |sum, (_, by)| sum + i128::from(*by));
+    i64::try_from(sum).unwrap_or(if sum > 0 { i64::MAX } else { i64::MIN })
 }
 
 impl<T: Datum> PriorityQueue<T> {
-    /// The priority of a thing that waits. O(log n + logs).
+    /// The priority of a thing that waits. O(log n + raises).
     #[must_use]
     pub fn priority(&self, item: &T) -> Option<i64> {
         self.0.get(item).map(priority)
@@ -68,13 +70,7 @@ impl<T: Datum> PriorityQueue<T> {
         if by == 0 {
             return Self::default();
         }
-        let (mut own, log) = (by, change.log());
-        let raised = self.0.get(&item).into_iter().flat_map(|(_, raised)| raised.iter());
-        for (dot, part) in raised.filter(|(dot, _)| dot.log == log) {
-            change.forget(dot);
-            own = own.saturating_add(*part);
-        }
-        let raised = DotFun::of(change.dot(), own);
+        let raised = DotFun::of(change.dot(), by);
         Self(DotMap::of(Plain(item), (LwwRegister::default(), raised)))
     }
 
@@ -107,6 +103,28 @@ impl<T: Datum> Crdt for PriorityQueue<T> {
         )
     }
 
+    /// Every setting and raise: the thing and the number.
+    fn claims(&self) -> Vec<Claim> {
+        let claims = self.0.iter().flat_map(|(item, (set, raised))| {
+            let latest = set.stamp();
+            let claim = move |number: i64| Value::list([item.0.to_value(), number.into()]);
+            let settings = set.writes().map(move |(stamp, number)| Claim {
+                value: claim(*number),
+                by: Some(stamp.log),
+                time: Some(stamp.time),
+                stands: Some(stamp) == latest,
+            });
+            let raises = raised.iter().map(move |(dot, by)| Claim {
+                value: claim(*by),
+                by: Some(dot.log),
+                time: None,
+                stands: true,
+            });
+            settings.chain(raises)
+        });
+        claims.collect()
+    }
+
     fn call(&self, change: &mut Change, path: &[Value], call: &Call) -> Result<Self, EditError> {
         end_of(path)?;
         match call.parts() {
@@ -126,7 +144,7 @@ impl<T: Datum> Catalogued for PriorityQueue<T> {
         what: "things by priority",
         rule: "the latest setting and every raise it has not seen; a change wins over concurrent removal",
         algebra: "Causal<DotMap<T, LWW × DotFun<i64>>>",
-        cost: "O(log n) to change, O(n) to peek",
+        cost: "O(log n) to change, O(n + raises) to peek",
         source: "Zhang et al. 2021",
         operations: &[
             op("put", &[Arg::Key, Arg::Int], "puts a thing in at a priority"),

@@ -1,7 +1,7 @@
 //! First in, first out.
 
 use crate::algebra::DotFun;
-use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, arg, end_of, op};
+use crate::crdt::{About, Arg, Call, Catalogued, Claim, Crdt, EditError, arg, end_of, op};
 use crate::datum::{Datum, Plain};
 use crate::dot::Dot;
 use crate::node::Kind;
@@ -83,6 +83,16 @@ impl<T: Datum> Crdt for Queue<T> {
 
     fn value(&self) -> Value {
         Value::list(self.waiting().into_iter().map(Datum::to_value))
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let claims = self.0.iter().map(|(dot, (time, item))| Claim {
+            value: item.0.to_value(),
+            by: Some(dot.log),
+            time: Some(*time),
+            stands: true,
+        });
+        claims.collect()
     }
 
     fn call(&self, change: &mut Change, path: &[Value], call: &Call) -> Result<Self, EditError> {

@@ -1,8 +1,11 @@
 //! The list of values.
 
 use crate::algebra::Sequence;
-use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, arg, count_arg, end_of, op};
+use crate::crdt::{
+    About, Arg, Call, Catalogued, Crdt, EditError, arg, count_arg, dot_arg, end_of, op, ranges_arg,
+};
 use crate::datum::{Datum, Plain};
+use crate::dot::{Dot, DotRange};
 use crate::node::Kind;
 use crate::store::Change;
 use crate::types::{leaf, store};
@@ -42,6 +45,19 @@ impl<T: Datum> List<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The visible dots in order.
+    pub(crate) fn spans(&self) -> Vec<DotRange> {
+        self.0.spans()
+    }
+
+    /// What stands before some dots, and the elements they stand for.
+    pub(crate) fn before_and_values(&self, dots: &[DotRange]) -> (Option<Dot>, Vec<Value>) {
+        let first = dots.first().and_then(|range| self.0.position_of(range.first()));
+        let before = first.and_then(|at| at.checked_sub(1)).and_then(|at| self.0.dot_at(at));
+        let values = self.0.values_of(dots).unwrap_or_default();
+        (before, values.iter().map(|item| item.0.to_value()).collect())
     }
 
     /// Inserts before an index; returns the delta, `None` if there is no such place.
@@ -108,6 +124,13 @@ impl<T: Datum> Crdt for List<T> {
         end_of(path)?;
         let delta = match call.parts() {
             ("insert", [at, item]) => self.insert(change, count_arg(at)?, arg(item)?),
+            ("splice-at", [after, delete, Value::List(items)]) => {
+                let (after, delete) = (dot_arg(after)?, ranges_arg(delete)?);
+                let items =
+                    items.iter().map(|item| arg(item).map(Plain)).collect::<Result<_, _>>()?;
+                let delta = self.0.insert_after(change, after, items).map(Self);
+                delta.filter(|_| self.0.delete_spans(change, &delete).is_some())
+            }
             ("push", [item]) => Some(self.push(change, arg(item)?)),
             ("replace", [at, item]) => self.replace(change, count_arg(at)?, arg(item)?),
             ("delete", [at]) => self.delete(change, count_arg(at)?),
@@ -133,6 +156,11 @@ impl<T: Datum> Catalogued for List<T> {
         source: "Weidner & Kleppmann 2023 (FugueMax)",
         operations: &[
             op("insert", &[Arg::Index, Arg::Value], "inserts before an index"),
+            op(
+                "splice-at",
+                &[Arg::Value, Arg::Value, Arg::Value],
+                "inserts a list after a dot [log, number], and deletes ranges [log, number, length]",
+            ),
             op("push", &[Arg::Value], "inserts at the end"),
             op("replace", &[Arg::Index, Arg::Value], "replaces the element at an index"),
             op("delete", &[Arg::Index], "deletes the element at an index"),

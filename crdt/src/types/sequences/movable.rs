@@ -60,6 +60,11 @@ impl<S: Crdt> MovableList<S> {
         self.order().get(index).map(|(_, id)| *id)
     }
 
+    /// The names of all parts, whether they show or not.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Dot> {
+        self.0.1.iter().map(|(id, _)| *id)
+    }
+
     /// The part at an index. O(n log n).
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&S> {

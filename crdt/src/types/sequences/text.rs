@@ -3,7 +3,9 @@
 use crate::algebra::{Run, Sequence, Side};
 use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
-use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, arg, count_arg, end_of, op};
+use crate::crdt::{
+    About, Arg, Call, Catalogued, Crdt, EditError, arg, count_arg, dot_arg, end_of, op, ranges_arg,
+};
 use crate::dot::{Dot, DotRange, LogId};
 use crate::node::Kind;
 use crate::store::{Causal, Change, DotStore, Turnover};
@@ -151,6 +153,12 @@ impl Text {
         difference(&old, new)
     }
 
+    /// The character that stands before some dots, deleted or not.
+    pub(crate) fn before(&self, dots: &[DotRange]) -> Option<Dot> {
+        let at = self.position_of(dots.first()?.first())?;
+        self.chars.dot_at(at.checked_sub(1)?)
+    }
+
     pub(crate) fn chars(&self) -> &Sequence<char> {
         &self.chars
     }
@@ -212,6 +220,11 @@ impl Crdt for Text {
                 let text: String = arg(text)?;
                 self.splice(change, count_arg(at)?, count_arg(delete)?, &text)
             }
+            ("splice-at", [after, delete, text]) => {
+                let (after, delete) = (dot_arg(after)?, ranges_arg(delete)?);
+                let delta = self.insert_after(change, after, &arg::<String>(text)?);
+                delta.filter(|_| self.delete_spans(change, &delete).is_some())
+            }
             ("append", [text]) => self.insert(change, self.len(), &arg::<String>(text)?),
             ("set", [text]) => {
                 let text: String = arg(text)?;
@@ -236,6 +249,11 @@ impl Catalogued for Text {
         source: "Weidner & Kleppmann 2023 (FugueMax)",
         operations: &[
             op("splice", &[Arg::Index, Arg::Count, Arg::Text], "replaces characters at an index"),
+            op(
+                "splice-at",
+                &[Arg::Value, Arg::Value, Arg::Text],
+                "inserts after a dot [log, number], and deletes ranges [log, number, length]",
+            ),
             op("append", &[Arg::Text], "inserts at the end"),
             op("set", &[Arg::Text], "becomes this text by the smallest change of one place"),
             op("clear", &[], "deletes all characters seen"),

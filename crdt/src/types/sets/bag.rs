@@ -42,21 +42,14 @@ impl<T: Datum> Bag<T> {
         self.0.iter().map(|(item, counts)| (&item.0, sum(counts)))
     }
 
-    /// Puts some of a thing in; returns the delta, bottom for none. O(log n + logs).
+    /// Puts some of a thing in; returns the delta, bottom for none. O(log n). Each addition
+    /// stands alone until the thing is taken.
     #[must_use]
     pub fn add(&self, change: &mut Change, item: T, by: u32) -> Self {
-        let mut own = i64::from(by);
         if by == 0 {
             return Self::default();
         }
-        let log = change.log();
-        if let Some(counts) = self.0.get(&item) {
-            for (dot, count) in counts.iter().filter(|(dot, _)| dot.log == log) {
-                change.forget(dot);
-                own = own.saturating_add(*count);
-            }
-        }
-        Self(DotMap::of(Plain(item), DotFun::of(change.dot(), own)))
+        Self(DotMap::of(Plain(item), DotFun::of(change.dot(), i64::from(by))))
     }
 
     /// Takes all of a thing that have been seen; returns the delta. O(log n).

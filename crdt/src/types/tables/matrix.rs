@@ -1,11 +1,12 @@
 //! The matrix.
 
-use crate::algebra::{DotMap, Sequence};
-use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, arg, count_arg, end_of, op};
-use crate::dot::Dot;
+use crate::crdt::{
+    About, Arg, Call, Catalogued, Crdt, EditError, Explanation, arg, count_arg, end_of, op,
+};
 use crate::node::Kind;
 use crate::store::Change;
 use crate::types::registers::LwwRegister;
+use crate::types::tables::grid::Grid;
 use crate::types::{leaf, store};
 use crate::value::Value;
 
@@ -22,7 +23,7 @@ store! {
     /// matrix.edit(&at(1), |matrix, change| matrix.insert_column(change, 0).unwrap());
     /// assert_eq!((matrix.get(0, 0), matrix.get(0, 1)), (Some(0), Some(7)));
     /// ```
-    pub struct Matrix(((Sequence<u8>, Sequence<u8>), DotMap<(Dot, Dot), LwwRegister<i64>>));
+    pub struct Matrix(Grid<LwwRegister<i64>>);
 }
 leaf!(Matrix);
 
@@ -30,61 +31,45 @@ impl Matrix {
     /// How many rows and columns there are.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        (self.0.0.0.len(), self.0.0.1.len())
-    }
-
-    fn place(&self, row: usize, column: usize) -> Option<(Dot, Dot)> {
-        Some((self.0.0.0.dot_at(row)?, self.0.0.1.dot_at(column)?))
+        self.0.size()
     }
 
     /// The number of a cell; `None` if there is no such place. O(pieces).
     #[must_use]
     pub fn get(&self, row: usize, column: usize) -> Option<i64> {
-        let cell = self.0.1.get(&self.place(row, column)?);
+        let cell = self.0.cell(row, column)?;
         Some(cell.and_then(LwwRegister::get).copied().unwrap_or(0))
     }
 
     /// Inserts an empty row before an index; returns the delta, `None` if there is no such place.
     #[must_use]
     pub fn insert_row(&self, change: &mut Change, index: usize) -> Option<Self> {
-        let rows = self.0.0.0.insert(change, index, vec![0])?;
-        Some(Self(((rows, Sequence::default()), DotMap::default())))
+        self.0.insert_row(change, index).map(Self)
     }
 
     /// Inserts an empty column before an index; returns the delta, `None` if there is no such place.
     #[must_use]
     pub fn insert_column(&self, change: &mut Change, index: usize) -> Option<Self> {
-        let columns = self.0.0.1.insert(change, index, vec![0])?;
-        Some(Self(((Sequence::default(), columns), DotMap::default())))
+        self.0.insert_column(change, index).map(Self)
     }
 
-    /// Deletes the row at an index; what is written into it concurrently is kept but does not show. Returns the
-    /// delta, `None` if there is no such row.
+    /// Deletes the row at an index with all that has been seen in it; what is written into it concurrently is kept
+    /// but does not show. Returns the delta, `None` if there is no such row. O(pieces + the row).
     #[must_use]
     pub fn delete_row(&self, change: &mut Change, index: usize) -> Option<Self> {
-        self.0.0.0.delete(change, index, 1)?;
-        Some(Self::default())
+        self.0.delete_row(change, index).map(Self)
     }
 
-    /// Deletes the column at an index, as a row is deleted; returns the delta, `None` if there is none.
+    /// Deletes the column at an index, as a row is deleted; returns the delta, `None` if there is none. O(n).
     #[must_use]
     pub fn delete_column(&self, change: &mut Change, index: usize) -> Option<Self> {
-        self.0.0.1.delete(change, index, 1)?;
-        Some(Self::default())
+        self.0.delete_column(change, index).map(Self)
     }
 
     /// Writes a cell; returns the delta, `None` if there is no such place.
     #[must_use]
-    pub fn set(
-        &self,
-        change: &mut Change,
-        (row, column): (usize, usize),
-        value: i64,
-    ) -> Option<Self> {
-        let place = self.place(row, column)?;
-        let vacant = LwwRegister::default();
-        let cell = self.0.1.get(&place).unwrap_or(&vacant).set(change, value);
-        Some(Self((Default::default(), DotMap::of(place, cell))))
+    pub fn set(&self, change: &mut Change, place: (usize, usize), value: i64) -> Option<Self> {
+        self.0.update(change, place, |cell, change| cell.set(change, value)).map(Self)
     }
 }
 
@@ -93,17 +78,26 @@ impl Crdt for Matrix {
         &Self::ABOUT
     }
 
+    /// How many columns there are, and each row as a map of its written cells by index.
     fn value(&self) -> Value {
-        let (rows, columns) = (&self.0.0.0, &self.0.0.1);
-        let columns: Vec<Dot> = columns.entries().map(|(dot, _)| dot).collect();
-        let cell = |row: Dot, column: Dot| {
-            let cell = self.0.1.get(&(row, column)).and_then(LwwRegister::get);
-            Value::Int(cell.copied().unwrap_or(0))
-        };
-        Value::list(
-            rows.entries()
-                .map(|(row, _)| Value::list(columns.iter().map(|column| cell(row, *column)))),
-        )
+        self.0.value()
+    }
+
+    fn value_at(&self, path: &[Value]) -> Option<Value> {
+        if path.is_empty() {
+            return Some(self.value());
+        }
+        Some(self.0.at(path)?.map_or(Value::Int(0), Crdt::value))
+    }
+
+    fn explain(&self, path: &[Value]) -> Option<Explanation> {
+        if path.is_empty() {
+            return Some(self.about().explain(self.value(), Vec::new()));
+        }
+        match self.0.at(path)? {
+            Some(cell) => cell.explain(&[]),
+            None => Some(self.about().explain(Value::Int(0), Vec::new())),
+        }
     }
 
     fn call(&self, change: &mut Change, path: &[Value], call: &Call) -> Result<Self, EditError> {
@@ -127,9 +121,9 @@ impl Catalogued for Matrix {
         kind: Kind::Matrix,
         family: "tables",
         what: "numbers in rows and columns",
-        rule: "per cell the latest write wins; a deleted row or column hides its cells",
+        rule: "per cell the latest write wins; a deleted row or column takes its cells along",
         algebra: "Sequence × Sequence × Causal<DotMap<(row, column), LWW>>",
-        cost: "O(pieces)",
+        cost: "O(pieces) to change, O(n log n) to read all",
         source: "Microsoft Fluid Framework (SharedMatrix)",
         operations: &[
             op("insert-row", &[Arg::Index], "inserts an empty row before an index"),

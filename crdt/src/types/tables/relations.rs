@@ -1,12 +1,13 @@
 //! Tables with rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::algebra::{DotMap, DotSet};
-use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, arg, end_of, op};
+use crate::crdt::{About, Arg, Call, Catalogued, Claim, Crdt, EditError, arg, end_of, op};
 use crate::datum::{Datum, Plain};
 use crate::node::Kind;
 use crate::store::Change;
+use crate::time::Stamp;
 use crate::types::maps::AwMap;
 use crate::types::registers::LwwRegister;
 use crate::types::{leaf, store};
@@ -72,42 +73,110 @@ impl Datum for Rule {
     }
 }
 
-/// Makes tables follow a rule by taking cells and rows away; tells whether anything had to go.
-fn repair(tables: &mut BTreeMap<&str, Rows<'_>>, rule: &Rule) -> bool {
-    match rule {
-        Rule::Refers(table, column, to, hide) => {
-            let there: BTreeSet<Value> = tables
-                .get(to.as_str())
-                .map(|rows| rows.keys().map(|key| (*key).clone()).collect())
-                .unwrap_or_default();
-            let Some(rows) = tables.get_mut(table.as_str()) else { return false };
-            let dangling = |cells: &BTreeMap<&str, &Value>| {
-                cells.get(column.as_str()).is_some_and(|target| !there.contains(*target))
-            };
-            let before = rows.len();
-            let mut emptied = false;
-            if *hide {
-                rows.retain(|_, cells| !dangling(cells));
-            } else {
-                for cells in rows.values_mut().filter(|cells| dangling(cells)) {
-                    emptied |= cells.remove(column.as_str()).is_some();
-                }
-            }
-            emptied || rows.len() < before
+/// What the rules took out of the view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair<'a> {
+    /// The rule that was broken.
+    pub rule: &'a Rule,
+    /// The table.
+    pub table: &'a str,
+    /// The key of the row.
+    pub row: &'a Value,
+    /// The value in the rule's column.
+    pub cell: &'a Value,
+    /// Who wrote that, and when.
+    pub stamp: Option<Stamp>,
+    /// Whether the whole row is hidden, or the cell emptied.
+    pub hidden: bool,
+}
+
+/// A view in the making.
+struct View<'a> {
+    of: &'a Relations,
+    tables: BTreeMap<&'a str, Rows<'a>>,
+    repairs: Vec<Repair<'a>>,
+}
+
+impl<'a> View<'a> {
+    fn shows(&self, table: &str, row: &Value) -> bool {
+        self.tables.get(table).is_some_and(|rows| rows.contains_key(row))
+    }
+
+    /// The cells of a column that say something.
+    fn column(&self, table: &str, column: &str) -> Vec<(&'a Value, &'a Value)> {
+        let rows = self.tables.get(table).into_iter().flatten();
+        let cells = rows.filter_map(|(row, cells)| Some((*row, *cells.get(column)?)));
+        cells.filter(|(_, cell)| **cell != Value::Null).collect()
+    }
+
+    fn note(
+        &mut self,
+        rule: &'a Rule,
+        (table, row): (&'a str, &'a Value),
+        column: &str,
+        cell: &'a Value,
+        hidden: bool,
+    ) {
+        let stamp = self.of.stamp(table, row, column);
+        self.repairs.push(Repair { rule, table, row, cell, stamp, hidden });
+    }
+
+    fn empty(&mut self, rule: &'a Rule, table: &'a str, column: &str, row: &'a Value) {
+        let cells = self.tables.get_mut(table).and_then(|rows| rows.get_mut(row));
+        if let Some(cell) = cells.and_then(|cells| cells.remove(column)) {
+            self.note(rule, (table, row), column, cell, false);
         }
-        Rule::Unique(table, column) => {
-            let Some(rows) = tables.get_mut(table.as_str()) else { return false };
-            let mut taken = BTreeSet::new();
-            let mut again = false;
-            for cells in rows.values_mut() {
-                if let Some(value) = cells.get(column.as_str()).copied()
-                    && !taken.insert(value)
-                {
-                    cells.remove(column.as_str());
-                    again = true;
+    }
+
+    /// Hides the rows whose required references lead nowhere, and the rows that require those.
+    fn hide(&mut self) {
+        type Place<'a> = (&'a str, &'a Value);
+        type Reference<'a> = (&'a Rule, Place<'a>, &'a str, &'a Value);
+        let mut referring: BTreeMap<Place<'a>, Vec<Reference<'a>>> = BTreeMap::new();
+        let mut dangling: Vec<Reference<'a>> = Vec::new();
+        for rule in self.of.rules() {
+            let Rule::Refers(table, column, to, true) = rule else { continue };
+            for (row, target) in self.column(table, column) {
+                let reference: Reference<'a> = (rule, (table, row), column, target);
+                if self.shows(to, target) {
+                    referring.entry((to, target)).or_default().push(reference);
+                } else {
+                    dangling.push(reference);
                 }
             }
-            again
+        }
+        while let Some((rule, (table, row), column, target)) = dangling.pop() {
+            if self.tables.get_mut(table).and_then(|rows| rows.remove(row)).is_some() {
+                self.note(rule, (table, row), column, target, true);
+                dangling.extend(referring.remove(&(table, row)).unwrap_or_default());
+            }
+        }
+    }
+
+    /// Empties the cells that refer to nothing that shows.
+    fn empty_dangling(&mut self) {
+        for rule in self.of.rules() {
+            let Rule::Refers(table, column, to, false) = rule else { continue };
+            for (row, target) in self.column(table, column) {
+                if !self.shows(to, target) {
+                    self.empty(rule, table, column, row);
+                }
+            }
+        }
+    }
+
+    /// Empties the cells of unique columns that say what an earlier written one says.
+    fn empty_repeated(&mut self) {
+        for rule in self.of.rules() {
+            let Rule::Unique(table, column) = rule else { continue };
+            let written = self.column(table, column).into_iter();
+            let mut cells: Vec<_> =
+                written.map(|(row, cell)| (cell, self.of.stamp(table, row, column), row)).collect();
+            cells.sort_unstable();
+            let repeated = cells.iter().zip(cells.iter().skip(1));
+            for (_, (.., row)) in repeated.filter(|(one, two)| one.0 == two.0) {
+                self.empty(rule, table, column, row);
+            }
         }
     }
 }
@@ -132,21 +201,34 @@ impl Relations {
         self.0.1.iter().map(|(rule, _)| &rule.0)
     }
 
-    /// The tables as the rules would have them. References to rows that do not show are hidden with their row, or
-    /// emptied; of rows with one value in a unique column the one of the least key keeps it. Repeated until nothing
-    /// changes. O(rules · n log n) a round.
+    /// When and by whom the cell that shows was written.
+    fn stamp(&self, table: &str, row: &Value, column: &str) -> Option<Stamp> {
+        self.0.0.get(&table.to_owned())?.get(row)?.get(&column.to_owned())?.stamp()
+    }
+
+    fn view(&self) -> View<'_> {
+        let mut view = View { of: self, tables: self.tables(), repairs: Vec::new() };
+        view.hide();
+        view.empty_dangling();
+        view.empty_repeated();
+        view
+    }
+
+    /// The tables as the rules would have them. A row is hidden if a required reference of it leads to no row that
+    /// shows; any other such reference is emptied; then, of the cells of a unique column that say the same, all
+    /// but the one written first are emptied. Null refers to nothing and repeats nothing. The order in which rules
+    /// were declared does not matter. O(rules · n log n).
     #[must_use]
     pub fn repaired(&self) -> BTreeMap<&str, Rows<'_>> {
-        let mut tables = self.tables();
-        loop {
-            let mut again = false;
-            for rule in self.rules() {
-                again |= repair(&mut tables, rule);
-            }
-            if !again {
-                return tables;
-            }
-        }
+        self.view().tables
+    }
+
+    /// What the rules took out of that view: for people to look after. O(rules · n log n).
+    #[must_use]
+    pub fn repairs(&self) -> Vec<Repair<'_>> {
+        let mut repairs = self.view().repairs;
+        repairs.sort_by_key(|repair| (repair.table, repair.row, repair.rule));
+        repairs
     }
 
     /// Puts a row there; returns the delta.
@@ -196,6 +278,19 @@ impl Relations {
         Self((Tables::default(), DotMap::of(Plain(rule), DotSet::of(change.dot()))))
     }
 
+    /// Drops every rule of a column, as far as has been seen; returns the delta.
+    #[must_use]
+    pub fn drop_rules(&self, change: &mut Change, table: &str, column: &str) -> Self {
+        let of = |rule: &Rule| match rule {
+            Rule::Refers(known, place, ..) | Rule::Unique(known, place) => {
+                known == table && place == column
+            }
+        };
+        let dropped = self.0.1.iter().filter(|(rule, _)| of(&rule.0));
+        dropped.for_each(|(_, dots)| change.forget_all(dots));
+        Self::default()
+    }
+
     /// Drops a rule as far as has been seen; returns the delta.
     #[must_use]
     pub fn drop_rule(&self, change: &mut Change, rule: &Rule) -> Self {
@@ -221,6 +316,21 @@ impl Crdt for Relations {
         Value::map(self.repaired().into_iter().map(|(name, rows)| (name.into(), table(rows))))
     }
 
+    /// What the rules took out of the view.
+    fn claims(&self) -> Vec<Claim> {
+        let claims = self.repairs().into_iter().map(|repair| {
+            let (Rule::Refers(_, column, ..) | Rule::Unique(_, column)) = repair.rule;
+            let place = [repair.table.into(), repair.row.clone(), column.as_str().into()];
+            Claim {
+                value: Value::list(place.into_iter().chain([repair.cell.clone()])),
+                by: repair.stamp.map(|stamp| stamp.log),
+                time: repair.stamp.map(|stamp| stamp.time),
+                stands: false,
+            }
+        });
+        claims.collect()
+    }
+
     fn call(&self, change: &mut Change, path: &[Value], call: &Call) -> Result<Self, EditError> {
         end_of(path)?;
         match call.parts() {
@@ -241,6 +351,9 @@ impl Crdt for Relations {
             ("unique", [table, column]) => {
                 Ok(self.declare(change, Rule::Unique(arg(table)?, arg(column)?)))
             }
+            ("drop-rule", [table, column]) => {
+                Ok(self.drop_rules(change, &arg::<String>(table)?, &arg::<String>(column)?))
+            }
             ("drop-rules", []) => {
                 change.forget_all(&self.0.1);
                 Ok(Self::default())
@@ -255,7 +368,7 @@ impl Catalogued for Relations {
         kind: Kind::Relations,
         family: "tables",
         what: "tables of values with rules between them",
-        rule: "per cell the latest write; what breaks a rule is repaired in the view, not in the data",
+        rule: "per cell the latest write; what breaks a rule is hidden or emptied in the view, not in the data, and of equal cells in a unique column the first written stays",
         algebra: "Causal<DotMap<table, DotMap<row, DotMap<column, LWW>>> × DotMap<rule, DotSet>>, repaired when read",
         cost: "O(log n) to change, O(rules · n log n) to read",
         source: "Ignat et al. 2024 (Synql)",
@@ -278,6 +391,7 @@ impl Catalogued for Relations {
                 "the same; a row that refers to nothing is hidden",
             ),
             op("unique", &[Arg::Key, Arg::Key], "the values of a column are unique"),
+            op("drop-rule", &[Arg::Key, Arg::Key], "drops the rules of a column"),
             op("drop-rules", &[], "drops all rules"),
         ],
     };

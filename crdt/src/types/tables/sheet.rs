@@ -1,11 +1,12 @@
 //! The spreadsheet.
 
-use crate::algebra::{DotMap, Sequence};
-use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, count_arg, end_of, op};
-use crate::dot::Dot;
+use crate::crdt::{
+    About, Arg, Call, Catalogued, Crdt, EditError, Explanation, count_arg, end_of, op,
+};
 use crate::node::Kind;
 use crate::store::Change;
 use crate::types::registers::MvRegister;
+use crate::types::tables::grid::Grid;
 use crate::types::{leaf, store};
 use crate::value::Value;
 
@@ -24,7 +25,7 @@ store! {
     /// sheet.join(other);
     /// assert_eq!(sheet.get(1, 0).collect::<Vec<_>>(), [&1.into()]);
     /// ```
-    pub struct Sheet(((Sequence<u8>, Sequence<u8>), DotMap<(Dot, Dot), MvRegister<Value>>));
+    pub struct Sheet(Grid<MvRegister<Value>>);
 }
 leaf!(Sheet);
 
@@ -32,60 +33,44 @@ impl Sheet {
     /// How many rows and columns there are.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        (self.0.0.0.len(), self.0.0.1.len())
-    }
-
-    fn place(&self, row: usize, column: usize) -> Option<(Dot, Dot)> {
-        Some((self.0.0.0.dot_at(row)?, self.0.0.1.dot_at(column)?))
+        self.0.size()
     }
 
     /// The values of a cell; more than one is a conflict. O(pieces).
     pub fn get(&self, row: usize, column: usize) -> impl Iterator<Item = &Value> {
-        let cell = self.place(row, column).and_then(|place| self.0.1.get(&place));
+        let cell = self.0.cell(row, column).flatten();
         cell.into_iter().flat_map(MvRegister::values)
     }
 
     /// Inserts an empty row before an index; returns the delta, `None` if there is no such place.
     #[must_use]
     pub fn insert_row(&self, change: &mut Change, index: usize) -> Option<Self> {
-        let rows = self.0.0.0.insert(change, index, vec![0])?;
-        Some(Self(((rows, Sequence::default()), DotMap::default())))
+        self.0.insert_row(change, index).map(Self)
     }
 
     /// Inserts an empty column before an index; returns the delta, `None` if there is no such place.
     #[must_use]
     pub fn insert_column(&self, change: &mut Change, index: usize) -> Option<Self> {
-        let columns = self.0.0.1.insert(change, index, vec![0])?;
-        Some(Self(((Sequence::default(), columns), DotMap::default())))
+        self.0.insert_column(change, index).map(Self)
     }
 
-    /// Deletes the row at an index; what is written into it concurrently is kept but does not show. Returns the
-    /// delta, `None` if there is no such row.
+    /// Deletes the row at an index with all that has been seen in it; what is written into it concurrently is kept
+    /// but does not show. Returns the delta, `None` if there is no such row. O(pieces + the row).
     #[must_use]
     pub fn delete_row(&self, change: &mut Change, index: usize) -> Option<Self> {
-        self.0.0.0.delete(change, index, 1)?;
-        Some(Self::default())
+        self.0.delete_row(change, index).map(Self)
     }
 
-    /// Deletes the column at an index, as a row is deleted; returns the delta, `None` if there is none.
+    /// Deletes the column at an index, as a row is deleted; returns the delta, `None` if there is none. O(n).
     #[must_use]
     pub fn delete_column(&self, change: &mut Change, index: usize) -> Option<Self> {
-        self.0.0.1.delete(change, index, 1)?;
-        Some(Self::default())
+        self.0.delete_column(change, index).map(Self)
     }
 
     /// Writes a cell; returns the delta, `None` if there is no such place.
     #[must_use]
-    pub fn set(
-        &self,
-        change: &mut Change,
-        (row, column): (usize, usize),
-        value: Value,
-    ) -> Option<Self> {
-        let place = self.place(row, column)?;
-        let vacant = MvRegister::default();
-        let cell = self.0.1.get(&place).unwrap_or(&vacant).set(change, value);
-        Some(Self((Default::default(), DotMap::of(place, cell))))
+    pub fn set(&self, change: &mut Change, place: (usize, usize), value: Value) -> Option<Self> {
+        self.0.update(change, place, |cell, change| cell.set(change, value)).map(Self)
     }
 }
 
@@ -94,17 +79,26 @@ impl Crdt for Sheet {
         &Self::ABOUT
     }
 
+    /// How many columns there are, and each row as a map of its written cells by index.
     fn value(&self) -> Value {
-        let (rows, columns) = (&self.0.0.0, &self.0.0.1);
-        let columns: Vec<Dot> = columns.entries().map(|(dot, _)| dot).collect();
-        let cell = |row: Dot, column: Dot| match self.0.1.get(&(row, column)) {
-            Some(cell) => cell.value(),
-            None => Value::list([]),
-        };
-        Value::list(
-            rows.entries()
-                .map(|(row, _)| Value::list(columns.iter().map(|column| cell(row, *column)))),
-        )
+        self.0.value()
+    }
+
+    fn value_at(&self, path: &[Value]) -> Option<Value> {
+        if path.is_empty() {
+            return Some(self.value());
+        }
+        Some(self.0.at(path)?.map_or(Value::list([]), Crdt::value))
+    }
+
+    fn explain(&self, path: &[Value]) -> Option<Explanation> {
+        if path.is_empty() {
+            return Some(self.about().explain(self.value(), Vec::new()));
+        }
+        match self.0.at(path)? {
+            Some(cell) => cell.explain(&[]),
+            None => Some(self.about().explain(Value::list([]), Vec::new())),
+        }
     }
 
     fn call(&self, change: &mut Change, path: &[Value], call: &Call) -> Result<Self, EditError> {
@@ -128,9 +122,9 @@ impl Catalogued for Sheet {
         kind: Kind::Sheet,
         family: "tables",
         what: "cells in rows and columns, conflicts kept",
-        rule: "every value of a cell stays that no later write has seen; a deleted row or column hides its cells",
+        rule: "every value of a cell stays that no later write has seen; a deleted row or column takes its cells along",
         algebra: "Sequence × Sequence × Causal<DotMap<(row, column), MV>>",
-        cost: "O(pieces)",
+        cost: "O(pieces) to change, O(n log n) to read all",
         source: "Yanakieva et al. 2023",
         operations: &[
             op("insert-row", &[Arg::Index], "inserts an empty row before an index"),

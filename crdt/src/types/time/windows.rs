@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::algebra::{Max, Min, Own, Pair};
 use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, arg, count_arg, end_of, op};
+use crate::dot::LogId;
 use crate::node::Kind;
 use crate::store::Change;
 use crate::types::{lattice, leaf};
@@ -60,6 +61,19 @@ impl Windows {
             .iter()
             .filter(move |((start, length), _)| start.saturating_add(*length) <= watermark_ms);
         closed.filter_map(|((start, length), window)| Some((*start, *length, totals(window)?)))
+    }
+
+    /// The moment that every author of windows of a length has reached: the start of the latest window to which
+    /// each has added. Who adds in the order of time adds nothing more to windows that end by then; who stays away
+    /// holds it back. O(windows · logs).
+    #[must_use]
+    pub fn watermark(&self, length_ms: u32) -> Option<i64> {
+        let mut reached: BTreeMap<LogId, i64> = BTreeMap::new();
+        let length = i64::from(length_ms.max(1));
+        for ((start, _), window) in self.0.iter().filter(|((_, known), _)| *known == length) {
+            reached.extend(window.0.iter().map(|(log, _)| (log, *start)));
+        }
+        reached.into_values().min()
     }
 
     /// Adds a number to the window of a moment; returns the delta. O(log n).

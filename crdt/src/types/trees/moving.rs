@@ -94,37 +94,83 @@ impl<K: Datum> MoveTree<K> {
         }
     }
 
-    /// What hangs below a thing, or stands at the top, ascending. O(n · depth).
+    /// Everything in the tree with what it hangs below, `None` at the top. O(n log n).
+    #[must_use]
+    pub fn parents(&self) -> BTreeMap<&K, Option<&K>> {
+        let mut below = self.below();
+        let mut parents = BTreeMap::new();
+        let mut next = vec![None];
+        while let Some(parent) = next.pop() {
+            for node in below.remove(&parent).unwrap_or_default() {
+                parents.insert(node, parent);
+                next.push(Some(node));
+            }
+        }
+        parents
+    }
+
+    /// What was put below each thing, and at the top, ascending, whether or not it is in the tree.
+    fn below(&self) -> BTreeMap<Option<&K>, Vec<&K>> {
+        let mut below: BTreeMap<Option<&K>, Vec<&K>> = BTreeMap::new();
+        for (node, place) in self.0.0.state() {
+            if let Some(parent) = place {
+                below.entry(parent.as_ref().map(|parent| &parent.0)).or_default().push(&node.0);
+            }
+        }
+        below
+    }
+
+    /// What hangs below a thing, or stands at the top, ascending. O(n).
     #[must_use]
     pub fn children(&self, parent: Option<&K>) -> Vec<&K> {
+        if parent.is_some_and(|parent| !self.is_in(parent)) {
+            return Vec::new();
+        }
         let below = self.0.0.state().iter().filter(|(_, place)| {
             place.as_ref().is_some_and(|place| place.as_ref().map(|place| &place.0) == parent)
         });
-        below.map(|(node, _)| &node.0).filter(|node| self.is_in(node)).collect()
+        below.map(|(node, _)| &node.0).collect()
     }
 
-    /// A thing and what it hangs below, up to the top. O(depth).
+    /// A thing and what it hangs below, up to the top; empty if it is not in the tree. O(depth).
     #[must_use]
     pub fn path<'a>(&'a self, node: &'a K) -> Vec<&'a K> {
-        let mut path = vec![node];
-        let mut at = node;
-        while let Some(Some(parent)) = self.parent(at) {
-            path.push(parent);
-            at = parent;
+        let mut path = Vec::new();
+        let mut at = Some(node).filter(|node| self.is_in(node));
+        while let Some(node) = at {
+            path.push(node);
+            let place = self.0.0.state().get(node).and_then(Option::as_ref);
+            at = place.and_then(Option::as_ref).map(|parent| &parent.0);
         }
         path
     }
 
-    /// Everything below a thing. O(n · depth).
+    /// Everything below a thing, what is nearer to it first. O(n log n).
     #[must_use]
     pub fn descendants(&self, node: &K) -> Vec<&K> {
-        let mut found = self.children(Some(node));
+        if !self.is_in(node) {
+            return Vec::new();
+        }
+        let mut below = self.below();
+        let mut found = below.remove(&Some(node)).unwrap_or_default();
         let mut done = 0;
         while let Some(next) = found.get(done).copied() {
-            found.extend(self.children(Some(next)));
+            found.extend(below.remove(&Some(next)).unwrap_or_default());
             done += 1;
         }
         found
+    }
+
+    /// Things of one label below one thing, or at the top: each group of more than one. O(n log n).
+    #[must_use]
+    pub fn clashes(&self) -> Vec<Vec<&K>> {
+        let mut groups: BTreeMap<(Option<&K>, &Value), Vec<&K>> = BTreeMap::new();
+        for (node, parent) in self.parents() {
+            if let Some(label) = self.label(node) {
+                groups.entry((parent, label)).or_default().push(node);
+            }
+        }
+        groups.into_values().filter(|group| group.len() > 1).collect()
     }
 
     /// What is written on a thing. O(log n).
@@ -140,9 +186,13 @@ impl<K: Datum> MoveTree<K> {
         Self(Pair(Fold::of(change, (Plain(node), place)), BTreeMap::new()))
     }
 
-    /// Takes a thing out of the tree with all that hangs below it; returns the delta.
+    /// Takes a thing out of the tree with all that hangs below it; returns the delta, bottom if it is
+    /// nowhere.
     #[must_use]
     pub fn remove(&self, change: &mut Change, node: K) -> Self {
+        if !matches!(self.0.0.state().get(&node), Some(Some(_))) {
+            return Self::default();
+        }
         Self(Pair(Fold::of(change, (Plain(node), None)), BTreeMap::new()))
     }
 
@@ -161,16 +211,17 @@ impl<K: Datum> Crdt for MoveTree<K> {
 
     fn value(&self) -> Value {
         // A flat map from thing to parent and label: the tree may be deeper than values can be.
-        let nodes = self.0.0.state().keys().filter_map(|node| {
-            let parent = self.parent(&node.0)?.map_or(Value::Null, Datum::to_value);
-            let label = self.label(&node.0).cloned().unwrap_or_default();
+        let nodes = self.parents().into_iter().map(|(node, parent)| {
+            let parent = parent.map_or(Value::Null, Datum::to_value);
+            let label = self.label(node).cloned().unwrap_or_default();
             let parts = [("parent".into(), parent), ("label".into(), label)];
-            Some((node.0.to_value(), Value::map(parts)))
+            (node.to_value(), Value::map(parts))
         });
         Value::map(nodes)
     }
 
     fn claims(&self) -> Vec<Claim> {
+        let parents = self.parents();
         let moves = self.0.0.ops().map(|((time, dot), (node, place))| {
             let parent = place.as_ref().map(|parent| parent.as_ref().map(|parent| &parent.0));
             let shown = match parent {
@@ -181,7 +232,7 @@ impl<K: Datum> Crdt for MoveTree<K> {
                 value: Value::map([(node.0.to_value(), shown)]),
                 by: Some(dot.log),
                 time: Some(time),
-                stands: self.parent(&node.0) == parent,
+                stands: parents.get(&node.0).copied() == parent,
             }
         });
         moves.collect()

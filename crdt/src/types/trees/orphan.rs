@@ -1,6 +1,6 @@
 //! The tree with a policy for orphans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::algebra::{DotFun, DotMap};
 use crate::crdt::{About, Arg, Call, Catalogued, Claim, Crdt, EditError, arg, end_of, op};
@@ -11,8 +11,9 @@ use crate::types::{leaf, store};
 use crate::value::Value;
 
 store! {
-    /// Named things that say what they hang below. When a parent is gone, or parents go round in a circle, the reader chooses
-    /// what becomes of those below: they are left out, or they appear at the top.
+    /// Named things that say what they hang below. When a parent is gone, or parents go round in a circle,
+    /// the reader chooses what becomes of those below: they are left out, or they appear at the top, or the
+    /// parent appears again.
     ///
     /// ```
     /// use meshwork_crdt::{Causal, HybridTime, LogId, Writer, types::trees::OrphanTree};
@@ -36,6 +37,34 @@ pub enum Orphans {
     Skip,
     /// They appear at the top; of a circle the least thing does.
     AtTop,
+    /// The parent that is gone appears again, at the top; of a circle the least thing does.
+    Reappear,
+}
+
+/// The least thing of every circle. O(n log n).
+fn heads<'a, K: Ord>(parents: &BTreeMap<&'a K, Option<&'a K>>) -> BTreeSet<&'a K> {
+    let above = |node: &K| parents.get(node).copied().flatten();
+    let mut heads = BTreeSet::new();
+    let mut walks = BTreeMap::new();
+    for (walk, start) in parents.keys().copied().enumerate() {
+        let mut at = Some(start);
+        while let Some(node) = at {
+            match walks.get(node) {
+                None => {
+                    walks.insert(node, walk);
+                    at = above(node);
+                }
+                Some(earlier) => {
+                    if *earlier == walk {
+                        let others = std::iter::successors(above(node), |node| above(node));
+                        heads.extend(others.take_while(|other| *other != node).chain([node]).min());
+                    }
+                    at = None;
+                }
+            }
+        }
+    }
+    heads
 }
 
 impl<K: Datum> OrphanTree<K> {
@@ -46,35 +75,34 @@ impl<K: Datum> OrphanTree<K> {
             let parent = parents.iter().map(|(_, parent)| &parent.0).min()?;
             Some((&node.0, parent.as_ref()))
         });
-        let chosen: BTreeMap<&K, Option<&K>> = chosen.collect();
-        let mut below: BTreeMap<&K, Vec<&K>> = BTreeMap::new();
-        let mut next = Vec::new();
+        let mut chosen: BTreeMap<&K, Option<&K>> = chosen.collect();
+        if orphans == Orphans::Reappear {
+            let gone: Vec<&K> = chosen.values().copied().flatten().collect();
+            gone.into_iter().for_each(|parent| {
+                chosen.entry(parent).or_default();
+            });
+        }
+        let heads = if orphans == Orphans::Skip { BTreeSet::new() } else { heads(&chosen) };
+        let mut below: BTreeMap<Option<&K>, Vec<&K>> = BTreeMap::new();
         for (node, parent) in &chosen {
-            match parent {
-                Some(parent) if chosen.contains_key(parent) => {
-                    below.entry(parent).or_default().push(node);
-                }
-                Some(_) if orphans == Orphans::Skip => {}
-                Some(_) => next.push((*node, None)),
-                None => next.push((*node, None)),
-            }
+            let orphaned = parent.is_some_and(|parent| !chosen.contains_key(parent));
+            let parent = match parent {
+                _ if heads.contains(node) => None,
+                Some(_) if orphaned && orphans == Orphans::AtTop => None,
+                parent => *parent,
+            };
+            below.entry(parent).or_default().push(node);
         }
+        // What hangs below something gone, or goes round in a circle, is not reached from the top.
         let mut shown = BTreeMap::new();
-        let mut left = chosen.keys().copied();
-        loop {
-            while let Some((node, parent)) = next.pop() {
-                if shown.insert(node, parent).is_none() {
-                    let children = below.remove(node).unwrap_or_default();
-                    next.extend(children.into_iter().map(|child| (child, Some(node))));
-                }
-            }
-            // What is left goes round in circles; the least of each circle comes to the top.
-            let circle = left.find(|node| !shown.contains_key(node) && below.contains_key(node));
-            match circle {
-                Some(node) if orphans == Orphans::AtTop => next.push((node, None)),
-                _ => return shown,
+        let mut next = vec![None];
+        while let Some(parent) = next.pop() {
+            for node in below.remove(&parent).unwrap_or_default() {
+                shown.insert(node, parent);
+                next.push(Some(node));
             }
         }
+        shown
     }
 
     /// Puts a thing below another or at the top; returns the delta.

@@ -135,7 +135,7 @@ impl CausalContext {
 
     /// Takes consecutive dots out. O(log n) and the intervals touched.
     pub fn remove_range(&mut self, range: DotRange) {
-        let Some(intervals) = self.0.get_mut(&range.log) else { return };
+        let Some(intervals) = self.0.get_mut(&range.log).filter(|_| range.len > 0) else { return };
         let (start, end) = (range.start, range.end());
         if let Some((before, until)) =
             intervals.range(..start).next_back().map(|(before, until)| (*before, *until))

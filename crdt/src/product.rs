@@ -460,6 +460,11 @@ pub fn call<P: Product>(
                 let shape: String = arg(shape)?;
                 let shape: Shape =
                     shape.parse().map_err(|_| EditError::WrongType { value: shape })?;
+                if let Some(part) =
+                    product.part(&name).filter(|part| part.bare_shape() != shape.bare())
+                {
+                    part.dots(&mut |range| change.forget_range(range));
+                }
                 in_rest(product, &name, |rest| Ok(rest.insert(change, &name, &shape)))
             }
             ("remove", [name]) => {

@@ -114,6 +114,17 @@ fn play(shape: &Shape, steps: &[Step]) -> History {
     History { replicas, deltas: made }
 }
 
+/// What a value shows by key or index.
+fn parts(value: &Value) -> Vec<(Value, Value)> {
+    match value {
+        Value::Map(map) => {
+            map.iter().map(|(key, part)| (key.as_str().into(), part.clone())).collect()
+        }
+        Value::List(items) => (0..).map(Value::Int).zip(items.iter().cloned()).collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn check_bytes(shape: &Shape, bytes: &[u8]) {
     if let Ok(object) = Object::decode_state(shape, bytes) {
         assert_eq!(
@@ -158,6 +169,14 @@ fn every_type_is_a_lattice_with_a_canonical_form() {
                 all.join(b.clone());
                 all.join(c.clone());
                 again(&all);
+                let told = all.explain(&[]).expect("the whole can be explained");
+                assert_eq!(told.value, all.value(), "{shape}");
+                for (key, part) in parts(&told.value) {
+                    if let Some(found) = all.value_at(std::slice::from_ref(&key)) {
+                        assert_eq!(found, part, "{shape}: {key} is found where it shows");
+                        let _ = all.explain(&[key]);
+                    }
+                }
                 Ok(())
             })
             .unwrap_or_else(|failure| panic!("{shape}: {failure}"));

@@ -60,6 +60,43 @@ fn two_devices_create_invite_join_put_get_edit_and_watch() {
     assert_eq!(a.json(&["peers"])[0]["device"], b.started["device"]);
 }
 
+#[test]
+fn every_type_is_created_edited_shown_and_explained_from_the_command_line() {
+    let (a, b) = pair();
+    let types = a.json(&["types"]);
+    let types = types.as_array().unwrap();
+    assert!(types.len() >= 60);
+    for known in types {
+        let name = known["name"].as_str().unwrap();
+        let mut done = false;
+        for operation in known["operations"].as_array().unwrap() {
+            let arguments = operation["arguments"].as_array().unwrap().iter();
+            let arguments = arguments.map(|argument| match argument.as_str().unwrap() {
+                "index" => "0",
+                "value" | "key" | "text" => "word",
+                _ => "3",
+            });
+            let words = ["edit", "home", name, operation["name"].as_str().unwrap()];
+            let words: Vec<&str> =
+                words.into_iter().chain(arguments).chain(["--shape", name]).collect();
+            done |= a.run(&words).code == 0;
+            if done {
+                break;
+            }
+        }
+        assert!(done, "{name} can be changed");
+        let explained = a.json(&["explain", "home", name]);
+        assert_eq!(explained["kind"], known["name"]);
+        assert_eq!(explained["value"], a.json(&["get", "home", name])["value"], "{name}");
+    }
+    a.ok(&["put", "home", "last", "1", "--wait", "2"]);
+    assert_eq!(a.digest("home"), b.digest("home"));
+    for known in types {
+        let name = known["name"].as_str().unwrap();
+        assert_eq!(a.json(&["get", "home", name]), b.json(&["get", "home", name]), "{name}");
+    }
+}
+
 /// Projects by name, their pages by name, each a document with text: nobody here has a Rust type for it.
 const PROJECTS: &str = "map<map<record{title: mv-register, body: text, stars: counter}>>";
 

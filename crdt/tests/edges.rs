@@ -11,9 +11,10 @@ use meshwork_crdt::types::sets::{
 use meshwork_crdt::types::sketches::{
     BloomFilter, CountMin, HyperLogLog, Quantiles, Sample, Theta,
 };
+use meshwork_crdt::types::trees::MoveTree;
 use meshwork_crdt::{
     AwMap, AwSet, Causal, Crdt, DotStore, Edit, HybridTime, Kind, Lattice, LogId, LogTable, LwwMap,
-    LwwRegister, MvRegister, Object, Path, Shape, Stamp, Value, Writer,
+    LwwRegister, MvRegister, Object, Path, Policy, Shape, Stamp, Value, Writer,
 };
 
 fn at(log: u8, ms: u64) -> Writer {
@@ -238,9 +239,9 @@ fn registers_and_numbers_answer_before_anybody_has_written() {
     assert_eq!((agreed.get(), agreed.is_conflict()), (None, true));
     assert_eq!(agreed.value().to_string(), r#"{"conflict":true}"#);
     let mut many = Causal::<MvRegister<i64>>::default();
-    assert_eq!(many.resolve(&meshwork_crdt::Policy::Latest), None);
+    assert_eq!(many.resolve(&Policy::Latest), None);
     many.edit(&ann, |register, change| register.set(change, 1));
-    assert_eq!(many.resolve(&meshwork_crdt::Policy::Latest), Some(1));
+    assert_eq!(many.resolve(&Policy::Latest), Some(1));
     many.edit(&ann, MvRegister::clear);
     assert_eq!(many.values().count(), 0);
     let mut latest = Causal::<LwwRegister<i64>>::default();
@@ -251,6 +252,35 @@ fn registers_and_numbers_answer_before_anybody_has_written() {
     let (mean, moments) = (Causal::<Average>::default(), Causal::<Moments>::default());
     assert!(mean.is_empty() && mean.mean().is_none());
     assert!(moments.is_empty() && moments.mean().is_none() && moments.variance().is_none());
+}
+
+#[test]
+fn a_policy_says_which_of_two_things_of_one_name_is_meant() {
+    let (ann, bob) = (at(1, 10), at(2, 20));
+    let mut one = Causal::<MoveTree<i64>>::default();
+    let mut two = one.clone();
+    for (tree, writer, node) in [(&mut one, ann, 1), (&mut two, bob, 2)] {
+        tree.edit(&writer, |tree, change| tree.move_to(change, node, None));
+        tree.edit(&writer, |tree, change| tree.write(change, node, "notes".into()));
+    }
+    one.join(two);
+    assert_eq!(one.clashes(), [[&1, &2]]);
+    let meant = |policy: &Policy| one.named(None, &"notes".into(), policy);
+    assert_eq!((meant(&Policy::Latest), meant(&Policy::Earliest)), (Some(2), Some(1)));
+    assert_eq!(meant(&Policy::Prefer(vec![ann.log])), Some(1));
+    assert_eq!(one.named(None, &"other".into(), &Policy::Latest), None);
+    let mut colours = Causal::<AwMap<String, MvRegister<String>>>::default();
+    let mut others = colours.clone();
+    for (map, writer, colour) in [(&mut colours, ann, "red"), (&mut others, bob, "blue")] {
+        map.edit(&writer, |map, change| {
+            map.update(change, "door".into(), |value, change| value.set(change, colour.into()))
+        });
+    }
+    colours.join(others);
+    let door = colours.get(&"door".into()).unwrap();
+    assert_eq!(door.resolve(&Policy::Greatest), Some("red".into()), "a key written by two");
+    let told = colours.explain(&["door".into()]).unwrap();
+    assert_eq!(told.claims.len(), 2);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::crdt::{About, Arg, Call, Catalogued, Claim, Crdt, EditError, arg, end
 use crate::datum::{Datum, Plain};
 use crate::dot::Dot;
 use crate::node::Kind;
+use crate::policy::{Candidate, Resolver};
 use crate::store::Change;
 use crate::time::Stamp;
 use crate::types::{lattice, leaf};
@@ -171,6 +172,25 @@ impl<K: Datum> MoveTree<K> {
             }
         }
         groups.into_values().filter(|group| group.len() > 1).collect()
+    }
+
+    /// Which thing a label below a parent means, or at the top; of several, the one that a policy picks among
+    /// them, by when and by whom each was labelled. O(n · depth).
+    #[must_use]
+    pub fn named(
+        &self,
+        parent: Option<&K>,
+        label: &Value,
+        resolver: &impl Resolver<K>,
+    ) -> Option<K> {
+        let children = self.children(parent);
+        let labelled = children.into_iter().filter_map(|node| {
+            let (stamp, written) = self.0.1.get(node)?.0.as_ref()?;
+            let same = written.0.as_ref().is_some_and(|written| written.0 == *label);
+            same.then_some(Candidate { stamp: *stamp, value: node })
+        });
+        let candidates: Vec<Candidate<'_, K>> = labelled.collect();
+        if candidates.is_empty() { None } else { Some(resolver.resolve(&candidates)) }
     }
 
     /// What is written on a thing. O(log n).

@@ -57,7 +57,8 @@ pub use own::{Monoid, Own};
 pub use pair::Pair;
 pub use point::Point;
 pub use ranges::Ranges;
-pub use sequence::{Run, Sequence, Side};
+pub use sequence::{Chars, Elements, Patch, Sequence, Side, Unit, Width};
+pub(crate) use sequence::{Cursor, Deletion, Gone, Id, Run, Watch, Weave};
 pub use sum::{WithBottom, WithTop};
 pub use union_find::UnionFind;
 

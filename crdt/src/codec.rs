@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::LazyLock;
 
 use crate::dot::{Dot, DotRange, LogId};
 use crate::shape::Shape;
@@ -157,7 +158,7 @@ impl<'t> Encoder<'t> {
 }
 
 /// Turns bytes into values.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     bytes: &'a [u8],
     logs: &'a LogTable,
@@ -186,6 +187,13 @@ impl<'a> Decoder<'a> {
             met: 0,
             in_order: true,
         }
+    }
+
+    /// A decoder of bytes that mention no logs.
+    #[must_use]
+    pub(crate) fn plain(bytes: &'a [u8]) -> Self {
+        static NOBODY: LazyLock<LogTable> = LazyLock::new(|| LogTable::new(LogId::ZERO));
+        Self::new(bytes, &NOBODY)
     }
 
     /// The table the bytes refer to.
@@ -250,6 +258,12 @@ impl<'a> Decoder<'a> {
         let (bytes, rest) = self.bytes.split_at_checked(len).ok_or(DecodeError::Truncated)?;
         self.bytes = rest;
         Ok(bytes)
+    }
+
+    /// What has not been read yet.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Reads a length and that many bytes.

@@ -337,8 +337,8 @@ impl Object {
             let mut change = Change::new(&draft.writer, self.state.seen());
             let delta =
                 text.insert_after(&mut change, last, &chunk).ok_or(EditError::OutOfRange)?;
-            let inserted = delta.chars().runs().iter().next();
-            last = inserted.map(|(first, run)| first.plus(run.values.len() as u64 - 1));
+            let inserted = delta.chars().first_inserted();
+            last = inserted.map(|dots| dots.first().plus(dots.len - 1));
             self.take(Causal::made(delta.into(), change), draft)?;
         }
         let text = self.as_text().ok_or(EditError::OutOfRange)?;

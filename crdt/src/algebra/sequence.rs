@@ -1,92 +1,70 @@
-//! Ordered elements that several writers insert and delete: the simple, correct sequence.
+//! Ordered elements that several writers insert and delete, in O(log n).
 //!
-//! State: a set of immutable insert runs, and which of their elements are deleted. A deletion is a context
-//! without the element, as in every causal store; what was deleted keeps its place, for others may stand by it.
-//! Order: the FugueMax tree (Weidner & Kleppmann, "The Art of the Fugue", 2023), derived from the runs and
-//! cached as pieces of consecutive dots. Runs whose parent is unknown wait inside the state.
-//! Editing and joining cost O(pieces); it is the readable reference for faster engines.
+//! State: a set of events. An insertion puts a run of elements into the FugueMax tree (Weidner & Kleppmann,
+//! "The Art of the Fugue", 2023); a deletion names elements and has dots of its own, so that every version that
+//! ever was can be shown again. Both are kept run by run, one after the other typed at one place in one record.
+//! What was inserted keeps its place for good, for others may stand by it. Events whose places are not known yet
+//! wait inside the state, which is why any delta is a state too.
 
-use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use crate::causal::CausalContext;
-use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::dot::{Dot, DotRange, LogId};
 use crate::store::{Change, DotStore, Turnover};
 
-mod order;
+mod coding;
+mod elements;
+mod events;
+mod history;
+mod log;
+mod pieces;
+mod weave;
 
-use order::Order;
+pub use elements::{Chars, Elements, Unit, Width};
+pub use events::Side;
+pub(crate) use events::{Gone, Run};
+pub use history::Patch;
+pub(crate) use log::Deletion;
+pub(crate) use pieces::{Cursor, Id};
+pub(crate) use weave::{Watch, Weave};
 
-/// On which side of its parent a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// Before the parent, and after everything that stood before it.
-    Left,
-    /// After the parent, and before everything that stood after it.
-    Right,
-}
+use events::Loose;
 
-/// Consecutive elements inserted at once: the first hangs on `parent`, each other is the right child of
-/// the one before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run<T> {
-    /// The element the first hangs on; none for the start of the sequence.
-    pub parent: Option<Dot>,
-    /// On which side of it.
-    pub side: Side,
-    /// For right children: what stood after the insertion; none for the end of the sequence.
-    pub right_origin: Option<Dot>,
-    /// The elements.
-    pub values: Vec<T>,
-}
-
-/// A sequence of elements. Deltas are sequences too: some runs, and a context that takes elements away.
+/// A sequence of elements. Deltas are sequences too: some insertions and deletions.
 ///
 /// ```
 /// use meshwork_crdt::{Causal, HybridTime, Lattice, LogId, Writer, algebra::Sequence};
 /// let at = |log| Writer { log: LogId([log; 16]), time: HybridTime::at(1) };
 /// let mut one = Causal::<Sequence<char>>::default();
-/// one.edit(&at(1), |list, change| list.insert(change, 0, vec!['a', 'd']).unwrap());
+/// one.edit(&at(1), |list, change| list.insert(change, 0, ['a', 'd']).unwrap());
 /// let mut two = one.clone();
-/// one.edit(&at(1), |list, change| list.insert(change, 1, vec!['b']).unwrap());
-/// two.edit(&at(2), |list, change| list.insert(change, 1, vec!['c']).unwrap());
+/// one.edit(&at(1), |list, change| list.insert(change, 1, ['b']).unwrap());
+/// two.edit(&at(2), |list, change| list.insert(change, 1, ['c']).unwrap());
 /// one.join(two);
 /// assert_eq!(one.iter().collect::<String>(), "abcd");
 /// ```
 #[derive(Clone, Debug)]
-pub struct Sequence<T> {
-    runs: BTreeMap<Dot, Run<T>>,
-    /// The dots of the runs.
-    inserted: CausalContext,
-    /// Those among them that are deleted.
-    deleted: CausalContext,
-    order: Order,
+pub struct Sequence<T, E = Vec<T>> {
+    /// The events that have their places.
+    weave: Option<Box<Weave<E>>>,
+    /// Those that wait for others.
+    loose: Option<Box<Loose<E>>>,
+    /// Events that were taken away together with what held the sequence: the elements do not show.
+    dropped: CausalContext,
+    item: PhantomData<T>,
 }
 
-impl<T> Default for Sequence<T> {
+impl<T, E> Default for Sequence<T, E> {
     fn default() -> Self {
-        Self {
-            runs: BTreeMap::new(),
-            inserted: CausalContext::default(),
-            deleted: CausalContext::default(),
-            order: Order::default(),
-        }
+        Self { weave: None, loose: None, dropped: CausalContext::default(), item: PhantomData }
     }
 }
 
-impl<T: PartialEq> PartialEq for Sequence<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.runs == other.runs && self.deleted == other.deleted
-    }
-}
-
-impl<T: Eq> Eq for Sequence<T> {}
-
-impl<T: Clone + PartialEq> Sequence<T> {
+impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
     /// Number of visible elements.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.order.visible()
+        self.weave.as_ref().map_or(0, |weave| weave.len() as usize)
     }
 
     /// Whether no element is visible.
@@ -95,90 +73,131 @@ impl<T: Clone + PartialEq> Sequence<T> {
         self.len() == 0
     }
 
-    /// Whether nothing was ever inserted.
+    /// Whether nothing was ever written.
     #[must_use]
     pub fn is_unwritten(&self) -> bool {
-        self.runs.is_empty()
+        self.weave.is_none() && self.loose.is_none()
+    }
+
+    /// The visible elements in order, as the slices they are kept in.
+    pub fn slices(&self) -> impl Iterator<Item = &E::Slice> {
+        self.weave.iter().flat_map(|weave| {
+            let visible = weave.pieces.iter().filter(|piece| piece.visible());
+            visible.map(|piece| weave.slice(piece.first, piece.len()))
+        })
     }
 
     /// The visible elements in order.
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        self.order.spans().flat_map(|span| self.parts(span)).flatten().cloned()
+        self.slices().flat_map(E::items)
     }
 
     /// The visible elements in order with their dots.
     pub fn entries(&self) -> impl Iterator<Item = (Dot, T)> + '_ {
-        self.order.spans().flat_map(|span| {
-            let values = self.parts(span).flatten().cloned();
-            (0..).zip(values).map(move |(offset, value)| (span.first().plus(offset), value))
-        })
+        let spans = self.spans();
+        let dots =
+            spans.into_iter().flat_map(|span| (0..span.len).map(move |n| span.first().plus(n)));
+        dots.zip(self.iter())
     }
 
     /// The visible dots in order: a version a caller can keep and edit against later.
     #[must_use]
     pub fn spans(&self) -> Vec<DotRange> {
-        self.order.spans().collect()
+        let mut spans = Vec::new();
+        if let Some(weave) = &self.weave {
+            for piece in weave.pieces.iter().filter(|piece| piece.visible()) {
+                weave.dots_of(piece.first, piece.len()).for_each(|range| append(&mut spans, range));
+            }
+        }
+        spans
     }
 
     /// The elements of some dots, deleted or not; `None` if one is unknown.
     #[must_use]
     pub fn values_of(&self, spans: &[DotRange]) -> Option<Vec<T>> {
         let mut values = Vec::new();
-        for span in spans {
-            let before = values.len() as u64;
-            self.parts(*span).for_each(|part| values.extend_from_slice(part));
-            if values.len() as u64 - before != span.len {
-                return None;
-            }
-        }
+        self.each_slice_of(spans, |slice| values.extend(E::items(slice)))?;
         Some(values)
     }
 
-    /// The elements of a range run by run, up to the first unknown one.
-    fn parts(&self, mut rest: DotRange) -> impl Iterator<Item = &[T]> {
-        std::iter::from_fn(move || {
-            let (first, run) = self.run_of(rest.first())?;
-            let start = usize::try_from(rest.start - first.seq).ok()?;
-            let len = usize::try_from(rest.len).ok()?;
-            let end = run.values.len().min(start.saturating_add(len));
-            let part = run.values.get(start..end).filter(|part| !part.is_empty())?;
-            let taken = part.len() as u64;
-            rest = DotRange { log: rest.log, start: rest.start + taken, len: rest.len - taken };
-            Some(part)
-        })
-    }
-
-    /// The run that holds a dot, with its first dot.
-    fn run_of(&self, dot: Dot) -> Option<(Dot, &Run<T>)> {
-        let (first, run) = self.runs.range(..=dot).next_back()?;
-        let inside = first.log == dot.log && dot.seq - first.seq < run.values.len() as u64;
-        inside.then_some((*first, run))
+    /// Shows the elements of some dots, slice by slice; `None` if one is unknown.
+    pub(crate) fn each_slice_of(
+        &self,
+        spans: &[DotRange],
+        mut each: impl FnMut(&E::Slice),
+    ) -> Option<()> {
+        for span in spans.iter().filter(|span| span.len > 0) {
+            let log = self.weave.as_ref()?.log_of(span.log)?;
+            let mut found = 0;
+            for (slot, part) in log.inserted(*span) {
+                found += part.len;
+                each(log.elements.part(slot, u32::try_from(part.len).ok()?));
+            }
+            if found != span.len {
+                return None;
+            }
+        }
+        Some(())
     }
 
     /// The index among visible elements at which a dot stands, or would stand if it is deleted.
     #[must_use]
     pub fn position_of(&self, dot: Dot) -> Option<usize> {
-        self.order.position_of(dot)
+        let weave = self.weave.as_ref()?;
+        let cursor = weave.locate(weave.id_of(dot)?);
+        Some(weave.width_before(cursor).items as usize)
+    }
+
+    /// How many units come before an element; `None` if there is no such place.
+    #[must_use]
+    pub fn offset(&self, unit: Unit, index: usize) -> Option<usize> {
+        let Some(weave) = self.weave.as_ref().filter(|_| index < self.len()) else {
+            let all = self.weave.as_ref().map_or(0, |weave| weave.pieces.total().of(unit));
+            return (index == self.len()).then_some(all as usize);
+        };
+        let cursor = weave.find(u32::try_from(index).ok()?)?;
+        Some(weave.width_before(cursor).of(unit) as usize)
+    }
+
+    /// Which element starts after so many units; `None` if none does, nor the end.
+    #[must_use]
+    pub fn index(&self, unit: Unit, offset: usize) -> Option<usize> {
+        let Some(weave) = &self.weave else { return (offset == 0).then_some(0) };
+        let offset = u32::try_from(offset).ok()?;
+        if offset == weave.pieces.total().of(unit) {
+            return Some(self.len());
+        }
+        let (cursor, within) = weave.find_unit(unit, offset)?;
+        (within == 0).then(|| weave.width_before(cursor).items as usize)
     }
 
     /// The visible dot at an index.
     #[must_use]
     pub fn dot_at(&self, index: usize) -> Option<Dot> {
-        self.order.dot_at(index)
+        let weave = self.weave.as_ref()?;
+        let cursor = weave.find(u32::try_from(index).ok()?)?;
+        Some(weave.dot_of(weave.pieces.id(cursor)))
     }
 
     /// Inserts elements before the visible index `index`; returns the delta, `None` if there is no such
     /// place.
     #[must_use]
-    pub fn insert(&self, change: &mut Change, index: usize, values: Vec<T>) -> Option<Self> {
+    pub fn insert(
+        &self,
+        change: &mut Change,
+        index: usize,
+        values: impl AsRef<E::Slice>,
+    ) -> Option<Self> {
         if index > self.len() {
             return None;
         }
-        let after = match index.checked_sub(1) {
-            Some(before) => Some(self.order.dot_at(before)?),
-            None => None,
+        let after = match (index.checked_sub(1), &self.weave) {
+            (Some(before), Some(weave)) => {
+                Some(weave.pieces.id(weave.find(u32::try_from(before).ok()?)?))
+            }
+            _ => None,
         };
-        self.insert_after(change, after, values)
+        self.insert_behind(change, after, values.as_ref())
     }
 
     /// Inserts elements right after a dot, deleted or not, or at the start; returns the delta, `None` if
@@ -188,76 +207,138 @@ impl<T: Clone + PartialEq> Sequence<T> {
         &self,
         change: &mut Change,
         after: Option<Dot>,
-        values: Vec<T>,
+        values: impl AsRef<E::Slice>,
     ) -> Option<Self> {
-        let right = self.order.next(after)?;
-        if values.is_empty() {
+        let after = match after {
+            None => None,
+            Some(dot) => Some(self.weave.as_ref()?.id_of(dot)?),
+        };
+        self.insert_behind(change, after, values.as_ref())
+    }
+
+    fn insert_behind(
+        &self,
+        change: &mut Change,
+        after: Option<Id>,
+        values: &E::Slice,
+    ) -> Option<Self> {
+        let len = E::count(values) as u64;
+        if len == 0 {
             return Some(Self::default());
         }
-        let first = change.dots(values.len() as u64).first();
-        let left_is_free = !self.order.has_right_child(after, &self.runs);
-        let run = if left_is_free {
-            Run { parent: after, side: Side::Right, right_origin: right, values }
-        } else {
-            Run { parent: right, side: Side::Left, right_origin: None, values }
-        };
-        Some(Self::of_run(first, run))
+        let (mut parent, mut side, mut right) = (None, Side::Right, None);
+        if let Some(weave) = &self.weave {
+            let found = weave.slot_after(after.map(|id| weave.locate(id)));
+            (parent, side, right) =
+                (weave.dot_or_none(found.0), found.1, weave.dot_or_none(found.2));
+        }
+        let dots = change.dots(len);
+        numbered(dots)?;
+        Some(Self::of_run(&Run { first: dots.first(), parent, side, right, values }))
     }
 
     /// The dots of `len` visible elements from an index on; `None` if there are not as many.
     #[must_use]
     pub fn slice(&self, index: usize, len: usize) -> Option<Vec<DotRange>> {
-        self.order.slice(index, len)
+        if index.checked_add(len)? > self.len() {
+            return None;
+        }
+        let mut spans = Vec::new();
+        let Some(weave) = self.weave.as_ref().filter(|_| len > 0) else { return Some(spans) };
+        let cursor = weave.find(u32::try_from(index).ok()?)?;
+        let (mut skip, mut left) = (cursor.offset, u32::try_from(len).ok()?);
+        for piece in weave.pieces.iter_from(cursor) {
+            if piece.visible() {
+                let taken = left.min(piece.len() - skip);
+                let dots = weave.dots_of(piece.first.plus(skip), taken);
+                dots.for_each(|range| append(&mut spans, range));
+                left -= taken;
+                skip = 0;
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        Some(spans)
     }
 
     /// Deletes `len` visible elements from an index on; returns the delta, `None` if there are not as many.
     #[must_use]
     pub fn delete(&self, change: &mut Change, index: usize, len: usize) -> Option<Self> {
-        let spans = self.order.slice(index, len)?;
+        let spans = self.slice(index, len)?;
         self.delete_spans(change, &spans)
     }
 
     /// Deletes elements by their dots; returns the delta, `None` if one is unknown.
     #[must_use]
     pub fn delete_spans(&self, change: &mut Change, spans: &[DotRange]) -> Option<Self> {
-        if spans.iter().any(|span| self.inserted.prefix(*span) != (true, span.len)) {
-            return None;
+        self.each_slice_of(spans, |_| ())?;
+        let mut delta = Self::default();
+        for span in spans.iter().filter(|span| span.len > 0) {
+            let dots = change.dots(span.len);
+            numbered(dots)?;
+            let gone =
+                Gone { first: dots.first(), target: span.first(), len: span.len, backward: false };
+            delta.loose.get_or_insert_default().add_gone(gone);
         }
-        spans.iter().for_each(|span| change.forget_range(*span));
-        Some(Self::default())
+        Some(delta)
     }
 
-    /// The runs by their first dots.
-    pub(crate) fn runs(&self) -> &BTreeMap<Dot, Run<T>> {
-        &self.runs
+    /// Notes which of some new events are taken away already, and which are there.
+    fn greet(
+        &mut self,
+        fresh: DotRange,
+        seen: &CausalContext,
+        dropped: &CausalContext,
+        turnover: &mut Turnover,
+    ) {
+        for part in seen.overlap(fresh).chain(dropped.overlap(fresh)) {
+            self.dropped.insert_range(part);
+        }
+        turnover.born.extend(self.dropped.gaps(fresh));
+    }
+
+    /// This with what another delta of the same change says.
+    #[must_use]
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        let none = CausalContext::default();
+        self.join_store(&none, other, &none, &mut Turnover::default());
+        self
     }
 
     /// A delta of one run.
-    pub(crate) fn of_run(first: Dot, run: Run<T>) -> Self {
-        Self::of_runs([(first, run)])
-    }
-
-    fn of_runs(runs: impl IntoIterator<Item = (Dot, Run<T>)>) -> Self {
+    pub(crate) fn of_run(run: &Run<'_, E::Slice>) -> Self {
         let mut sequence = Self::default();
-        for (first, run) in runs {
-            sequence.inserted.insert_range(range_of(first, &run));
-            sequence.runs.insert(first, run);
-        }
-        sequence.order = Order::build(&sequence.runs, &sequence.deleted);
+        sequence.add_run(run, &mut ());
         sequence
     }
 
-    /// The dots of `range` that are here and not deleted.
-    fn live(&self, range: DotRange) -> impl Iterator<Item = DotRange> {
-        self.inserted.overlap(range).flat_map(|part| self.deleted.gaps(part))
+    /// The dots of the first insertion, in order of dots.
+    pub(crate) fn first_inserted(&self) -> Option<DotRange> {
+        self.runs().first().map(|(run, _)| run.dots::<E>())
+    }
+
+    /// Whether every event is this author's, or an insertion that `allowed` says is.
+    pub(crate) fn all_by(
+        &self,
+        author: LogId,
+        allowed: impl Fn(&Run<'_, E::Slice>) -> bool,
+    ) -> bool {
+        self.runs().iter().all(|(run, _)| run.first.log == author || allowed(run))
+            && self.gone().iter().all(|gone| gone.first.log == author)
+    }
+
+    /// The placed events, for those who edit in place.
+    pub(crate) fn weave_mut(&mut self) -> &mut Weave<E> {
+        self.weave.get_or_insert_default()
+    }
+
+    pub(crate) fn weave(&self) -> Option<&Weave<E>> {
+        self.weave.as_deref()
     }
 }
 
-fn range_of<T>(first: Dot, run: &Run<T>) -> DotRange {
-    DotRange { log: first.log, start: first.seq, len: run.values.len() as u64 }
-}
-
-impl<T: Clone + PartialEq> DotStore for Sequence<T> {
+impl<T: Clone + PartialEq, E: Elements<Item = T>> DotStore for Sequence<T, E> {
     fn join_store(
         &mut self,
         seen: &CausalContext,
@@ -265,69 +346,92 @@ impl<T: Clone + PartialEq> DotStore for Sequence<T> {
         theirs: &CausalContext,
         turnover: &mut Turnover,
     ) -> bool {
+        if seen.is_empty() && self.is_bottom() && !other.is_bottom() {
+            *self = other;
+            self.dots(&mut |range| turnover.born.push(range));
+            return true;
+        }
         let mut dying = Vec::new();
         for range in theirs.ranges() {
-            for mine in self.live(range) {
-                let absent = other.inserted.gaps(mine);
-                let deleted = other.inserted.overlap(mine);
-                dying.extend(deleted.flat_map(|part| other.deleted.overlap(part)));
-                dying.extend(absent);
+            for mine in self.known(range) {
+                for held in self.dropped.gaps(mine) {
+                    let known = other.known(held);
+                    dying.extend(known.iter().flat_map(|part| other.dropped.overlap(*part)));
+                    dying.extend(gaps(held, &known));
+                }
             }
         }
-        let mut added = Vec::new();
-        for (first, run) in other.runs {
-            let range = range_of(first, &run);
-            if self.inserted.prefix(range) != (false, range.len) {
-                continue;
+        let mut changed = false;
+        for (run, _) in other.runs() {
+            let range = run.dots::<E>();
+            for fresh in gaps(range, &self.known(range)) {
+                self.greet(fresh, seen, &other.dropped, turnover);
+                self.add_run(&run.part::<E>(fresh), &mut ());
+                changed = true;
             }
-            self.inserted.insert_range(range);
-            let gone = other.deleted.overlap(range).chain(seen.overlap(range));
-            gone.for_each(|part| {
-                self.deleted.insert_range(part);
-            });
-            turnover.born.extend(self.deleted.gaps(range));
-            added.push(first);
-            self.runs.insert(first, run);
         }
-        for first in &added {
-            self.order.place(*first, &self.runs, &self.deleted);
+        for gone in other.gone() {
+            for fresh in gaps(gone.dots(), &self.known(gone.dots())) {
+                self.greet(fresh, seen, &other.dropped, turnover);
+                self.add_gone(gone.part(fresh), &mut ());
+                changed = true;
+            }
         }
-        for range in &dying {
-            self.deleted.insert_range(*range);
-            self.order.hide(*range);
+        for range in dying {
+            self.drop_elements(range);
+            turnover.died.push(range);
+            changed = true;
         }
-        let changed = !added.is_empty() || !dying.is_empty();
-        turnover.died.append(&mut dying);
         changed
     }
 
     fn dots(&self, each: &mut dyn FnMut(DotRange)) {
-        for range in self.inserted.ranges() {
-            self.deleted.gaps(range).for_each(&mut *each);
+        let mut runs: Vec<DotRange> = self.runs().iter().map(|(run, _)| run.dots::<E>()).collect();
+        runs.dedup_by(|next, last| {
+            let meets = last.log == next.log && last.end() == next.start;
+            if meets {
+                last.len += next.len;
+            }
+            meets
+        });
+        for range in runs {
+            self.dropped.gaps(range).for_each(&mut *each);
+        }
+        for gone in self.gone() {
+            self.dropped.gaps(gone.dots()).for_each(&mut *each);
         }
     }
 
     fn store_since(&self, seen: &CausalContext) -> Self {
-        let news = self.runs.iter().filter(|(first, run)| {
-            let range = range_of(**first, run);
-            seen.prefix(range) != (true, range.len)
-        });
-        let mut delta = Self::of_runs(news.map(|(first, run)| (*first, run.clone())));
-        for range in delta.inserted.ranges() {
-            for gone in self.deleted.overlap(range) {
-                delta.deleted.insert_range(gone);
-                delta.order.hide(gone);
+        if seen.is_empty() {
+            return self.clone();
+        }
+        let mut delta = Self::default();
+        for (run, _) in self.runs() {
+            for fresh in seen.gaps(run.dots::<E>()) {
+                self.dropped.overlap(fresh).for_each(|part| {
+                    delta.dropped.insert_range(part);
+                });
+                delta.add_run(&run.part::<E>(fresh), &mut ());
+            }
+        }
+        for gone in self.gone() {
+            for fresh in seen.gaps(gone.dots()) {
+                self.dropped.overlap(fresh).for_each(|part| {
+                    delta.dropped.insert_range(part);
+                });
+                delta.add_gone(gone.part(fresh), &mut ());
             }
         }
         delta
     }
 
     fn authored_by(&self, author: LogId) -> bool {
-        self.runs.keys().all(|first| first.log == author)
+        self.all_by(author, |_| false)
     }
 
     fn is_bottom(&self) -> bool {
-        self.runs.is_empty()
+        self.is_unwritten()
     }
 
     fn is_live(&self) -> bool {
@@ -335,55 +439,31 @@ impl<T: Clone + PartialEq> DotStore for Sequence<T> {
     }
 }
 
-impl<T: Encode> Encode for Sequence<T> {
-    fn encode(&self, out: &mut Encoder<'_>) {
-        out.varint(self.runs.len() as u64);
-        for (first, run) in &self.runs {
-            first.encode(out);
-            run.parent.encode(out);
-            out.byte(u8::from(run.side == Side::Right));
-            if run.side == Side::Right {
-                run.right_origin.encode(out);
-            }
-            run.values.encode(out);
+/// The parts of a range that none of some ascending parts covers.
+fn gaps(range: DotRange, parts: &[DotRange]) -> Vec<DotRange> {
+    let mut gaps = Vec::new();
+    let mut at = range.start;
+    for part in parts {
+        if part.start > at {
+            gaps.push(DotRange { log: range.log, start: at, len: part.start - at });
         }
-        self.deleted.encode(out);
+        at = at.max(part.end());
+    }
+    if range.end() > at {
+        gaps.push(DotRange { log: range.log, start: at, len: range.end() - at });
+    }
+    gaps
+}
+
+/// Appends a range to others, to the last of them if it continues it.
+fn append(spans: &mut Vec<DotRange>, range: DotRange) {
+    match spans.last_mut() {
+        Some(last) if last.log == range.log && last.end() == range.start => last.len += range.len,
+        _ => spans.push(range),
     }
 }
 
-impl<T: Decode + Clone + PartialEq> Decode for Sequence<T> {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut sequence = Self::default();
-        let mut last: Option<(Dot, u64)> = None;
-        for _ in 0..from.count()? {
-            let first = Dot::decode(from)?;
-            let parent = Option::decode(from)?;
-            let side = if bool::decode(from)? { Side::Right } else { Side::Left };
-            let right_origin = match side {
-                Side::Right => Option::decode(from)?,
-                Side::Left => None,
-            };
-            if side == Side::Left && parent.is_none() {
-                return Err(DecodeError::Invalid);
-            }
-            let values = Vec::<T>::decode(from)?;
-            let len = values.len() as u64;
-            let end = first.seq.checked_add(len).ok_or(DecodeError::Invalid)?;
-            let ascends = last
-                .is_none_or(|(dot, end)| dot < first && (dot.log != first.log || end <= first.seq));
-            if values.is_empty() || !ascends {
-                return Err(DecodeError::NotCanonical);
-            }
-            last = Some((first, end));
-            sequence.inserted.insert_range(DotRange { log: first.log, start: first.seq, len });
-            sequence.runs.insert(first, Run { parent, side, right_origin, values });
-        }
-        sequence.deleted = CausalContext::decode(from)?;
-        let inserted = &sequence.inserted;
-        if sequence.deleted.ranges().any(|range| inserted.prefix(range) != (true, range.len)) {
-            return Err(DecodeError::Invalid);
-        }
-        sequence.order = Order::build(&sequence.runs, &sequence.deleted);
-        Ok(sequence)
-    }
+/// Whether the dots have numbers that a sequence can keep.
+fn numbered(dots: DotRange) -> Option<()> {
+    (dots.end() <= u64::from(u32::MAX)).then_some(())
 }

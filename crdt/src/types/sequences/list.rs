@@ -63,7 +63,7 @@ impl<T: Datum> List<T> {
     /// Inserts before an index; returns the delta, `None` if there is no such place.
     #[must_use]
     pub fn insert(&self, change: &mut Change, index: usize, item: T) -> Option<Self> {
-        self.0.insert(change, index, vec![Plain(item)]).map(Self)
+        self.0.insert(change, index, [Plain(item)]).map(Self)
     }
 
     /// Inserts at the end; returns the delta.
@@ -82,9 +82,8 @@ impl<T: Datum> List<T> {
     #[must_use]
     pub fn replace(&self, change: &mut Change, index: usize, item: T) -> Option<Self> {
         let gone = self.0.slice(index, 1)?;
-        let delta = self.insert(change, index, item)?;
-        self.0.delete_spans(change, &gone)?;
-        Some(delta)
+        let inserted = self.0.insert(change, index, [Plain(item)])?;
+        Some(Self(inserted.and(self.0.delete_spans(change, &gone)?)))
     }
 
     /// Becomes these elements by the smallest change of one place; returns the delta. O(n).
@@ -98,16 +97,16 @@ impl<T: Datum> List<T> {
         let gone = old.len() - prefix - suffix;
         let new = items.iter().skip(prefix).take(items.len() - prefix - suffix);
         let gone = self.0.slice(prefix, gone).unwrap_or_default();
-        let delta = self.0.insert(change, prefix, new.cloned().map(Plain).collect());
-        gone.into_iter().for_each(|span| change.forget_range(span));
-        delta.map(Self).unwrap_or_default()
+        let new: Vec<_> = new.cloned().map(Plain).collect();
+        let delta = self.0.insert(change, prefix, new);
+        let delta = delta.zip(self.0.delete_spans(change, &gone));
+        delta.map(|(inserted, gone)| Self(inserted.and(gone))).unwrap_or_default()
     }
 
     /// Deletes every element that has been seen; returns the delta.
     #[must_use]
     pub fn clear(&self, change: &mut Change) -> Self {
-        change.forget_all(&self.0);
-        Self::default()
+        Self(self.0.delete_spans(change, &self.0.spans()).unwrap_or_default())
     }
 }
 
@@ -126,10 +125,11 @@ impl<T: Datum> Crdt for List<T> {
             ("insert", [at, item]) => self.insert(change, count_arg(at)?, arg(item)?),
             ("splice-at", [after, delete, Value::List(items)]) => {
                 let (after, delete) = (dot_arg(after)?, ranges_arg(delete)?);
-                let items =
+                let items: Vec<_> =
                     items.iter().map(|item| arg(item).map(Plain)).collect::<Result<_, _>>()?;
-                let delta = self.0.insert_after(change, after, items).map(Self);
-                delta.filter(|_| self.0.delete_spans(change, &delete).is_some())
+                let delta = self.0.insert_after(change, after, items);
+                let delta = delta.zip(self.0.delete_spans(change, &delete));
+                delta.map(|(inserted, gone)| Self(inserted.and(gone)))
             }
             ("push", [item]) => Some(self.push(change, arg(item)?)),
             ("replace", [at, item]) => self.replace(change, count_arg(at)?, arg(item)?),
@@ -152,7 +152,7 @@ impl<T: Datum> Catalogued for List<T> {
         what: "values in an order",
         rule: "concurrent insertions at one place stand side by side, never interleaved",
         algebra: "Sequence<V>",
-        cost: "O(pieces)",
+        cost: "O(log n)",
         source: "Weidner & Kleppmann 2023 (FugueMax)",
         operations: &[
             op("insert", &[Arg::Index, Arg::Value], "inserts before an index"),

@@ -99,7 +99,7 @@ impl<S: Crdt> MovableList<S> {
             Some(before) => Some(order.get(before)?.0),
         };
         let slots = self.0.0.insert_after(change, after, vec![id])?;
-        let slot = *slots.runs().keys().next()?;
+        let slot = slots.first_inserted()?.first();
         Some((slots, slot))
     }
 

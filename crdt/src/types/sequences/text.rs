@@ -1,6 +1,6 @@
 //! Text: a sequence of characters.
 
-use crate::algebra::{Run, Sequence, Side};
+use crate::algebra::{Chars, Elements, Run, Sequence, Side};
 use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::crdt::{
@@ -15,7 +15,7 @@ use crate::value::Value;
 /// Characters of one imported chunk.
 pub const IMPORT_CHUNK_CHARS: usize = 4096;
 
-/// A text that several writers edit, in characters (Unicode scalar values). Cost as of [`Sequence`].
+/// A text that several writers edit, in characters (Unicode scalar values).
 ///
 /// ```
 /// use meshwork_crdt::{Causal, HybridTime, Lattice, LogId, Text, Writer};
@@ -30,13 +30,13 @@ pub const IMPORT_CHUNK_CHARS: usize = 4096;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
-    chars: Sequence<char>,
+    chars: Sequence<char, Chars>,
 }
 leaf!(Text);
 
 impl std::fmt::Display for Text {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.chars.iter().collect::<String>())
+        self.chars.slices().try_for_each(|slice| f.write_str(slice))
     }
 }
 
@@ -68,7 +68,9 @@ impl Text {
     /// The text of some dots, deleted or not; `None` if one is unknown.
     #[must_use]
     pub fn text_of(&self, spans: &[DotRange]) -> Option<String> {
-        self.chars.values_of(spans).map(|chars| chars.into_iter().collect())
+        let mut text = String::new();
+        self.chars.each_slice_of(spans, |slice| text.push_str(slice))?;
+        Some(text)
     }
 
     /// The index at which a dot stands, or would stand if it is deleted.
@@ -80,7 +82,7 @@ impl Text {
     /// Inserts before the character at `index`; returns the delta, `None` if there is no such place.
     #[must_use]
     pub fn insert(&self, change: &mut Change, index: usize, text: &str) -> Option<Self> {
-        let chars = self.chars.insert(change, index, text.chars().collect())?;
+        let chars = self.chars.insert(change, index, text)?;
         Some(Self { chars })
     }
 
@@ -92,7 +94,7 @@ impl Text {
         after: Option<Dot>,
         text: &str,
     ) -> Option<Self> {
-        let chars = self.chars.insert_after(change, after, text.chars().collect())?;
+        let chars = self.chars.insert_after(change, after, text)?;
         Some(Self { chars })
     }
 
@@ -118,9 +120,8 @@ impl Text {
         insert: &str,
     ) -> Option<Self> {
         let gone = self.chars.slice(index, delete)?;
-        let delta = self.insert(change, index, insert)?;
-        self.delete_spans(change, &gone)?;
-        Some(delta)
+        let chars = self.chars.insert(change, index, insert)?;
+        Some(Self { chars: chars.and(self.chars.delete_spans(change, &gone)?) })
     }
 
     /// The first content of a text that was never written, in deltas. Their dots depend on nothing but the
@@ -131,17 +132,18 @@ impl Text {
     #[must_use]
     pub fn import(text: &str) -> Vec<Causal<Self>> {
         let mut deltas = Vec::new();
-        let chars: Vec<char> = text.chars().collect();
         let mut last = None;
-        for chunk in chars.chunks(IMPORT_CHUNK_CHARS) {
-            let first = Dot { log: import_log(last, chunk), seq: 1 };
-            let run =
-                Run { parent: last, side: Side::Right, right_origin: None, values: chunk.to_vec() };
+        let mut rest = text;
+        while !rest.is_empty() {
+            let values = Chars::cut(rest, 0, IMPORT_CHUNK_CHARS);
+            rest = rest.get(values.len()..).unwrap_or_default();
+            let first = Dot { log: import_log(last, values), seq: 1 };
+            let run = Run { first, parent: last, side: Side::Right, right: None, values };
             let mut seen = CausalContext::default();
-            let len = chunk.len() as u64;
-            seen.insert_range(DotRange { log: first.log, start: 1, len });
-            deltas.push(Causal::of(Self { chars: Sequence::of_run(first, run) }, seen));
-            last = Some(first.plus(len - 1));
+            let dots = run.dots::<Chars>();
+            seen.insert_range(dots);
+            deltas.push(Causal::of(Self { chars: Sequence::of_run(&run) }, seen));
+            last = Some(first.plus(dots.len - 1));
         }
         deltas
     }
@@ -159,7 +161,7 @@ impl Text {
         self.chars.dot_at(at.checked_sub(1)?)
     }
 
-    pub(crate) fn chars(&self) -> &Sequence<char> {
+    pub(crate) fn chars(&self) -> &Sequence<char, Chars> {
         &self.chars
     }
 }
@@ -185,13 +187,12 @@ impl DotStore for Text {
 
     /// Every insertion is the author's own, or an import that is what it says.
     fn authored_by(&self, author: LogId) -> bool {
-        self.chars.runs().iter().all(|(first, run)| {
-            first.log == author
-                || (first.seq == 1
-                    && run.side == Side::Right
-                    && run.right_origin.is_none()
-                    && run.values.len() <= IMPORT_CHUNK_CHARS
-                    && import_log(run.parent, &run.values) == first.log)
+        self.chars.all_by(author, |run| {
+            run.first.seq == 1
+                && run.side == Side::Right
+                && run.right.is_none()
+                && Chars::count(run.values) <= IMPORT_CHUNK_CHARS
+                && import_log(run.parent, run.values) == run.first.log
         })
     }
 
@@ -222,8 +223,10 @@ impl Crdt for Text {
             }
             ("splice-at", [after, delete, text]) => {
                 let (after, delete) = (dot_arg(after)?, ranges_arg(delete)?);
-                let delta = self.insert_after(change, after, &arg::<String>(text)?);
-                delta.filter(|_| self.delete_spans(change, &delete).is_some())
+                let delta = self.chars.insert_after(change, after, arg::<String>(text)?);
+                delta
+                    .zip(self.chars.delete_spans(change, &delete))
+                    .map(|(inserted, gone)| Self { chars: inserted.and(gone) })
             }
             ("append", [text]) => self.insert(change, self.len(), &arg::<String>(text)?),
             ("set", [text]) => {
@@ -245,7 +248,7 @@ impl Catalogued for Text {
         what: "text, merged by character",
         rule: "concurrent insertions at one place stand side by side, never interleaved",
         algebra: "Sequence<char>",
-        cost: "O(pieces)",
+        cost: "O(log n)",
         source: "Weidner & Kleppmann 2023 (FugueMax)",
         operations: &[
             op("splice", &[Arg::Index, Arg::Count, Arg::Text], "replaces characters at an index"),
@@ -262,13 +265,13 @@ impl Catalogued for Text {
 }
 
 /// The log that stands for an imported chunk after `last`.
-fn import_log(last: Option<Dot>, chunk: &[char]) -> LogId {
+fn import_log(last: Option<Dot>, chunk: &str) -> LogId {
     let mut hasher = blake3::Hasher::new_derive_key("meshwork text import 1");
     if let Some(last) = last {
         hasher.update(&last.log.0);
         hasher.update(&last.seq.to_le_bytes());
     }
-    hasher.update(chunk.iter().collect::<String>().as_bytes());
+    hasher.update(chunk.as_bytes());
     let hash = hasher.finalize();
     LogId(*hash.as_bytes().first_chunk::<16>().expect("a hash has 32 bytes"))
 }

@@ -25,7 +25,7 @@ const HISTORY: u8 = 3;
 const UPDATE: u8 = 4;
 /// DEFLATE cannot expand by more than this factor.
 const RATIO_MAX: usize = 1032;
-const LEVEL: u32 = 6;
+const LEVEL: u32 = 2;
 /// What stands for deleted characters that a shallow file has left out.
 const BLANK: char = '\u{fffd}';
 

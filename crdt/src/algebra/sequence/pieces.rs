@@ -490,6 +490,25 @@ impl Pieces {
         let pieces = &mut self.leaves[at.leaf as usize].pieces;
         let host = pieces[at.index];
         let middle = Piece::new(host.first.plus(at.offset), len, false);
+        // What typing takes back, or deletes key by key, goes over to the neighbour.
+        if at.offset > 0
+            && at.offset + len == host.len()
+            && let Some(next) = pieces.get_mut(at.index + 1).filter(|next| middle.meets(**next))
+        {
+            next.first = middle.first;
+            next.size += len;
+            pieces[at.index].size -= len;
+            return None;
+        }
+        if at.offset == 0
+            && len < host.len()
+            && at.index > 0
+            && pieces[at.index - 1].meets(middle)
+        {
+            pieces[at.index - 1].size += len;
+            pieces[at.index] = host.part(len, host.len());
+            return None;
+        }
         let from = at.index.saturating_sub(1);
         let to = (at.index + 1).min(pieces.len() - 1);
         let mut fresh = [middle; 5];

@@ -1,5 +1,6 @@
 //! Undo and redo of what was written here; what others wrote stays.
 
+use super::journal::Listening;
 use super::{FileError, TextDoc};
 use crate::dot::{Dot, DotRange};
 
@@ -103,12 +104,16 @@ impl TextDoc {
     /// Inserts again what some deleted dots were, where they stood.
     fn put_back(&mut self, dots: DotRange) {
         let mut text = String::new();
-        let known = self.chars.each_slice_of(&[dots], |slice| text.push_str(slice));
-        if let (Some(()), Some(at)) = (known, self.chars.position_of(dots.first())) {
-            let first = Dot { log: self.log, seq: u64::from(self.next) };
-            if self.insert(at, &text).is_ok() {
-                self.steps.again.push((dots, first));
-            }
+        if self.chars.each_slice_of(&[dots], |slice| text.push_str(slice)).is_none() {
+            return;
         }
+        let weave = self.chars.weave_mut();
+        let own = *self.own.get_or_insert_with(|| weave.log(self.log));
+        let len = super::count(&text).and_then(|len| Some((len, self.next.checked_add(len)?)));
+        let (Some(id), Some((_, next))) = (weave.id_of(dots.first()), len) else { return };
+        let mut listening = Listening { journal: &mut self.journal, splice: |_, _, _: &str| () };
+        weave.insert_before(own, self.next, id, &text, &mut listening);
+        self.steps.again.push((dots, Dot { log: self.log, seq: u64::from(self.next) }));
+        self.next = next;
     }
 }

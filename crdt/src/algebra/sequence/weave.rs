@@ -327,6 +327,23 @@ impl<E: Elements> Weave<E> {
         first
     }
 
+    /// Inserts right before an element, deleted or not, as the events of `log` from `seq` on.
+    pub fn insert_before(
+        &mut self,
+        log: u32,
+        seq: u32,
+        id: Id,
+        values: &E::Slice,
+        watch: &mut impl Watch<E>,
+    ) {
+        let next = self.locate(id);
+        let place = self.slot_between(self.pieces.prev(next), Some(next));
+        let first = Id { log, at: self.logs[log as usize].elements.len() };
+        let cursor = self.place_at(log, seq, place, values);
+        let len = self.logs[log as usize].elements.len() - first.at;
+        watch.inserted(self, cursor, first, len);
+    }
+
     /// Deletes visible elements, as the events of `log` from `seq` on, the last one first if `backward`. The
     /// range is inside.
     pub fn delete_at(&mut self, log: u32, mut seq: u32, index: u32, len: u32, backward: bool) {

@@ -166,6 +166,7 @@ catalogue! {
     84 Lseq "lseq" false Lseq<Value>;
     85 Treedoc "treedoc" false Treedoc<Value>;
     86 Log "log" false Log<Value>;
+    87 RichText "rich-text" false RichText;
     100 Tree "tree" false MoveTree<Value>;
     101 OrphanTree "orphan-tree" false OrphanTree<Value>;
     102 FileSystem "file-system" false FileSystem;

@@ -222,6 +222,16 @@ fn an_update_of_one_key_is_small() {
     assert!(ann.update().len() <= 28, "version, log, number, right origin, letter");
 }
 
+#[test]
+fn an_update_about_what_cannot_exist_is_refused() {
+    let mut text = doc(1, "hello");
+    let mut update = vec![1, 2];
+    update.extend([1; 16]);
+    update.extend([2; 16]);
+    update.extend([0xc3, 0x01, 0x09, 0x0a]);
+    assert!(matches!(text.apply(&update), Err(UpdateError::Malformed(_))));
+}
+
 fn sample() -> (TextDoc, Vec<u8>, Vec<u8>) {
     let mut ann = doc(1, "hello é world");
     let mut ben = fork(&mut ann, 2);

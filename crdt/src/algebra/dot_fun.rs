@@ -25,6 +25,11 @@ impl<V> DotFun<V> {
         Self(BTreeMap::from([(dot, value)]))
     }
 
+    /// Adds a value to a delta in the making.
+    pub(crate) fn join_one(&mut self, dot: Dot, value: V) {
+        self.0.insert(dot, value);
+    }
+
     /// The values by their dots, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Dot, &V)> {
         self.0.iter().map(|(dot, value)| (*dot, value))

@@ -148,6 +148,20 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         Some(weave.width_before(cursor).items as usize)
     }
 
+    /// What stands right before a dot, deleted or not.
+    pub(crate) fn before_in_order(&self, dot: Dot) -> Option<Dot> {
+        let weave = self.weave.as_ref()?;
+        let before = weave.pieces.prev(weave.locate(weave.id_of(dot)?))?;
+        Some(weave.dot_of(weave.pieces.id(before)))
+    }
+
+    /// What stands right after a dot, deleted or not.
+    pub(crate) fn after_in_order(&self, dot: Dot) -> Option<Dot> {
+        let weave = self.weave.as_ref()?;
+        let next = weave.pieces.next(weave.locate(weave.id_of(dot)?))?;
+        Some(weave.dot_of(weave.pieces.id(next)))
+    }
+
     /// How many units come before an element; `None` if there is no such place.
     #[must_use]
     pub fn offset(&self, unit: Unit, index: usize) -> Option<usize> {

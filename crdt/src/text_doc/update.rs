@@ -346,7 +346,8 @@ impl<'a> Reader<'a> {
         } else {
             self.dot()?
         };
-        if dot.seq == 0 { Err(DecodeError::Invalid) } else { Ok(dot) }
+        let fits = (1..u64::from(u32::MAX)).contains(&dot.seq);
+        if fits { Ok(dot) } else { Err(DecodeError::Invalid) }
     }
 
     fn next(&mut self) -> Result<Option<Event<'a>>, DecodeError> {

@@ -5,6 +5,7 @@ mod log;
 mod lseq;
 mod movable;
 mod rga;
+mod rich_text;
 mod text;
 mod treedoc;
 
@@ -13,6 +14,7 @@ pub use log::Log;
 pub use lseq::Lseq;
 pub use movable::MovableList;
 pub use rga::Rga;
+pub use rich_text::{Expand, Mark, RichText, Span};
 pub(crate) use text::difference;
 pub use text::{IMPORT_CHUNK_CHARS, Text};
 pub use treedoc::Treedoc;

@@ -51,6 +51,17 @@ impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
         self.entries.get(key)
     }
 
+    /// The keys that hold any dot of a context.
+    pub(crate) fn holding(&self, dots: &CausalContext) -> BTreeSet<K> {
+        let mut keys = BTreeSet::new();
+        for range in dots.ranges() {
+            self.index.overlapping(range, |key| {
+                keys.insert(key.clone());
+            });
+        }
+        keys
+    }
+
     /// The stores by their keys, ascending.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &S)> {
         self.entries.iter()

@@ -148,6 +148,55 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         Some(weave.width_before(cursor).items as usize)
     }
 
+    /// Shows or hides an element here, whatever the events say: for those who know better which are in force.
+    pub(crate) fn set_visible(&mut self, dot: Dot, visible: bool) {
+        if let Some(weave) = &mut self.weave
+            && let Some(id) = weave.id_of(dot)
+        {
+            weave.set_visible(id, visible);
+        }
+    }
+
+    /// The value of a dot that is there and has not been taken away.
+    pub(crate) fn held(&self, dot: Dot) -> Option<T> {
+        let held = !self.dropped.contains(dot);
+        self.values_of(&[dot.into()]).filter(|_| held)?.pop()
+    }
+
+    /// Whether a dot is an element that is known, wherever it stands.
+    pub(crate) fn has(&self, dot: Dot) -> bool {
+        !self.inserted(dot.into()).is_empty()
+    }
+
+    /// The elements among some dots that have their places.
+    pub(crate) fn known_values(&self, range: DotRange) -> Vec<T> {
+        let mut values = Vec::new();
+        let log = self.weave.as_ref().and_then(|weave| weave.log_of(range.log));
+        for (_, part) in log.into_iter().flat_map(|log| log.inserted(range)) {
+            self.each_slice_of(&[part], |slice| values.extend(E::items(slice)));
+        }
+        values
+    }
+
+    /// All elements with their dots, those that wait for others too.
+    pub(crate) fn said(&self) -> impl Iterator<Item = (Dot, T)> + '_ {
+        self.runs().into_iter().flat_map(|(run, _)| {
+            let dots = (0..).map(move |n| run.first.plus(n));
+            dots.zip(E::items(run.values))
+        })
+    }
+
+    /// All elements in order with their dots, visible or not.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Dot, T)> + '_ {
+        self.weave.iter().flat_map(|weave| {
+            weave.pieces.iter().flat_map(|piece| {
+                let dots = weave.dots_of(piece.first, piece.len());
+                let dots = dots.flat_map(|span| (0..span.len).map(move |n| span.first().plus(n)));
+                dots.zip(E::items(weave.slice(piece.first, piece.len())))
+            })
+        })
+    }
+
     /// What stands right before a dot, deleted or not.
     pub(crate) fn before_in_order(&self, dot: Dot) -> Option<Dot> {
         let weave = self.weave.as_ref()?;

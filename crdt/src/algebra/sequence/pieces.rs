@@ -537,6 +537,26 @@ impl Pieces {
         self.balance(at, width_of).1
     }
 
+    /// Shows `len` elements of a hidden piece from an element on; `width` is what they are.
+    pub fn show(
+        &mut self,
+        at: Cursor,
+        len: u32,
+        width: Width,
+        width_of: impl Fn(Piece) -> Width,
+    ) -> Option<Moved> {
+        self.weigh(at.leaf, width, Width::default());
+        let pieces = &mut self.leaves[at.leaf as usize].pieces;
+        let host = pieces[at.index];
+        let parts = [
+            host.part(0, at.offset),
+            Piece::new(host.first.plus(at.offset), len, true),
+            host.part(at.offset + len, host.len()),
+        ];
+        pieces.splice(at.index..=at.index, parts.into_iter().filter(|part| part.len() > 0));
+        self.balance(at, width_of).1
+    }
+
     /// Splits the leaf of a cursor if it has grown too large.
     fn balance(
         &mut self,

@@ -259,6 +259,26 @@ impl<E: Elements> Weave<E> {
         }
     }
 
+    /// Shows or hides one element.
+    pub fn set_visible(&mut self, id: Id, visible: bool) {
+        self.index();
+        self.recent = None;
+        let cursor = self.locate(id);
+        if self.pieces.piece(cursor).visible() == visible {
+            return;
+        }
+        if !visible {
+            return self.hide_at(cursor, 1);
+        }
+        let width = self.width(id, 1);
+        let logs = &self.logs;
+        let width_of = |piece: Piece| {
+            logs[piece.first.log as usize].elements.width(piece.first.at, piece.len())
+        };
+        let moved = self.pieces.show(cursor, 1, width, width_of);
+        self.moved(moved);
+    }
+
     fn hide_at(&mut self, cursor: Cursor, count: u32) {
         let width = self.width(self.pieces.id(cursor), count);
         let logs = &self.logs;

@@ -1,51 +1,111 @@
 //! The list with moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::algebra::{DotFun, DotMap, Entry, Sequence};
+use crate::causal::CausalContext;
+use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::crdt::{
     About, Arg, Call, Catalogued, Crdt, Described, EditError, Explanation, count_arg, op,
 };
-use crate::dot::Dot;
+use crate::dot::{Dot, DotRange, LogId};
 use crate::node::Kind;
 use crate::shape::Shape;
-use crate::store::{Change, DotStore};
+use crate::store::{Change, DotStore, Turnover};
 use crate::time::HybridTime;
-use crate::types::store;
 use crate::value::Value;
 
-store! {
-    /// Parts of any type in an order, each of which can be moved. Of concurrent moves of one part the latest wins, and the
-    /// part shows once. Changing a part wins over its concurrent removal; moving it does not.
-    ///
-    /// ```
-    /// use meshwork_crdt::{Causal, HybridTime, LogId, Writer, types::sequences::MovableList};
-    /// let at = |log| Writer { log: LogId([log; 16]), time: HybridTime::at(1) };
-    /// use meshwork_crdt::AwSet;
-    /// let mut list = Causal::<MovableList<AwSet<i64>>>::default();
-    /// for n in 0..3 {
-    ///     list.edit(&at(1), |list, change| list.insert(change, n).unwrap());
-    ///     list.edit(&at(1), |list, change| {
-    ///         list.update(change, n, |set, change| set.add(change, n as i64)).unwrap()
-    ///     });
-    /// }
-    /// list.edit(&at(1), |list, change| list.move_to(change, 0, 2).unwrap());
-    /// let first = list.iter().map(|set| *set.iter().next().unwrap());
-    /// assert_eq!(first.collect::<Vec<_>>(), [1, 2, 0]);
-    /// ```
-    pub struct MovableList<S: Crdt>((Sequence<Dot>, DotMap<Dot, (DotFun<(HybridTime, Dot)>, Entry<S>)>));
+/// Parts of any type in an order, each of which can be moved. Of concurrent moves of one part the latest wins, and the
+/// part shows once. Changing a part wins over its concurrent removal; moving it does not.
+///
+/// ```
+/// use meshwork_crdt::{Causal, HybridTime, LogId, Writer, types::sequences::MovableList};
+/// let at = |log| Writer { log: LogId([log; 16]), time: HybridTime::at(1) };
+/// use meshwork_crdt::AwSet;
+/// let mut list = Causal::<MovableList<AwSet<i64>>>::default();
+/// for n in 0..3 {
+///     list.edit(&at(1), |list, change| list.insert(change, n).unwrap());
+///     list.edit(&at(1), |list, change| {
+///         list.update(change, n, |set, change| set.add(change, n as i64)).unwrap()
+///     });
+/// }
+/// list.edit(&at(1), |list, change| list.move_to(change, 0, 2).unwrap());
+/// let first = list.iter().map(|set| *set.iter().next().unwrap());
+/// assert_eq!(first.collect::<Vec<_>>(), [1, 2, 0]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct MovableList<S: Crdt> {
+    /// Every slot there ever was with the part it is for; those that show are the ones parts stand at.
+    slots: Sequence<Dot>,
+    parts: Parts<S>,
+    /// Where each part stands that shows.
+    standing: BTreeMap<Dot, Dot>,
+}
+
+/// The slots that each part was put at, and the part.
+type Parts<S> = DotMap<Dot, (DotFun<(HybridTime, Dot)>, Entry<S>)>;
+
+impl<S: Crdt> Default for MovableList<S> {
+    fn default() -> Self {
+        Self::of(Sequence::default(), DotMap::default())
+    }
+}
+
+impl<S: Crdt> PartialEq for MovableList<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.slots == other.slots && self.parts == other.parts
+    }
 }
 
 impl<S: Crdt> MovableList<S> {
-    /// The parts in order. O(n log n).
-    pub fn iter(&self) -> impl Iterator<Item = &S> {
-        self.order().into_iter().filter_map(|(_, id)| Some(self.0.1.get(&id)?.1.content()))
+    fn of(slots: Sequence<Dot>, parts: Parts<S>) -> Self {
+        let mut list = Self { slots, parts, standing: BTreeMap::new() };
+        let slots: Vec<(Dot, Dot)> = list.slots.all().collect();
+        slots.iter().for_each(|(slot, _)| list.slots.set_visible(*slot, false));
+        list.settle(slots.into_iter().map(|(_, id)| id).collect());
+        list
     }
 
-    /// How many parts there are. O(n log n).
+    /// Lets some parts stand where they are to stand.
+    fn settle(&mut self, ids: BTreeSet<Dot>) {
+        for id in ids {
+            let place = self.place_of(id);
+            if self.standing.get(&id).copied() == place {
+                continue;
+            }
+            if let Some(old) = self.standing.remove(&id) {
+                self.slots.set_visible(old, false);
+            }
+            if let Some(place) = place {
+                self.slots.set_visible(place, true);
+                self.standing.insert(id, place);
+            }
+        }
+    }
+
+    /// The slot a part is to stand at: the latest it was put at; if all of these were taken away, the first one it
+    /// ever had.
+    fn place_of(&self, id: Dot) -> Option<Dot> {
+        let (at, _) = self.parts.get(&id).filter(|(_, entry)| entry.shows())?;
+        let chosen = at.iter().max_by_key(|(dot, (time, _))| (*time, *dot));
+        match chosen {
+            Some((_, (_, slot))) => (self.slots.held(*slot) == Some(id)).then_some(*slot),
+            None => {
+                let mut own = self.slots.all().filter(|(_, of)| *of == id);
+                own.find(|(slot, _)| self.slots.held(*slot).is_some()).map(|(slot, _)| slot)
+            }
+        }
+    }
+
+    /// The parts in order. O(n log n).
+    pub fn iter(&self) -> impl Iterator<Item = &S> {
+        self.slots.iter().filter_map(|id| Some(self.parts.get(&id)?.1.content()))
+    }
+
+    /// How many parts there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.order().len()
+        self.slots.len()
     }
 
     /// Whether there is no part.
@@ -54,56 +114,36 @@ impl<S: Crdt> MovableList<S> {
         self.len() == 0
     }
 
-    /// The lasting name of the part at an index. O(n log n).
+    /// The lasting name of the part at an index. O(log n).
     #[must_use]
     pub fn id_at(&self, index: usize) -> Option<Dot> {
-        self.order().get(index).map(|(_, id)| *id)
+        self.slots.held(self.slots.dot_at(index)?)
     }
 
     /// The names of all parts, whether they show or not.
     pub(crate) fn ids(&self) -> impl Iterator<Item = Dot> {
-        self.0.1.iter().map(|(id, _)| *id)
+        self.parts.iter().map(|(id, _)| *id)
     }
 
-    /// The part at an index. O(n log n).
+    /// The part at an index. O(log n).
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&S> {
-        Some(self.0.1.get(&self.id_at(index)?)?.1.content())
-    }
-
-    /// The parts that show with the slots they stand at, in order. A part whose slot was taken away stands at the
-    /// first one it ever had.
-    fn order(&self) -> Vec<(Dot, Dot)> {
-        let mut places = BTreeMap::new();
-        for (slot, id) in self.0.0.entries() {
-            let Some((at, _)) = self.0.1.get(&id).filter(|(_, entry)| entry.shows()) else {
-                continue;
-            };
-            let chosen = at.iter().max_by_key(|(dot, (time, _))| (*time, *dot));
-            let chosen = chosen.map(|(_, (_, slot))| *slot);
-            if chosen.is_none_or(|chosen| chosen == slot) && !places.contains_key(&id) {
-                places.insert(id, (places.len(), slot));
-            }
-        }
-        let mut order: Vec<_> =
-            places.into_iter().map(|(id, (rank, slot))| (rank, slot, id)).collect();
-        order.sort();
-        order.into_iter().map(|(_, slot, id)| (slot, id)).collect()
+        Some(self.parts.get(&self.id_at(index)?)?.1.content())
     }
 
     /// A new slot for a part, before an index.
     fn slot(&self, change: &mut Change, index: usize, id: Dot) -> Option<(Sequence<Dot>, Dot)> {
-        let order = self.order();
-        let after = match index.checked_sub(1) {
-            None => None,
-            Some(before) => Some(order.get(before)?.0),
-        };
-        let slots = self.0.0.insert_after(change, after, vec![id])?;
+        let slots = self.slots.insert(change, index, [id])?;
         let slot = slots.first_inserted()?.first();
         Some((slots, slot))
     }
 
-    /// Inserts a part before an index; returns the delta, `None` if there is no such place. O(n log n).
+    /// A delta: nothing needs to stand anywhere in it.
+    fn delta(slots: Sequence<Dot>, parts: Parts<S>) -> Self {
+        Self { slots, parts, standing: BTreeMap::new() }
+    }
+
+    /// Inserts a part before an index; returns the delta, `None` if there is no such place. O(log n).
     #[must_use]
     pub fn insert(&self, change: &mut Change, index: usize) -> Option<Self> {
         if index > self.len() {
@@ -114,7 +154,7 @@ impl<S: Crdt> MovableList<S> {
         let content = S::bottom(change.shape());
         let entry = Entry::default().put(change, content);
         let at = DotFun::of(change.dot(), (change.time(), slot));
-        Some(Self((slots, DotMap::of(id, (at, entry)))))
+        Some(Self::delta(slots, DotMap::of(id, (at, entry))))
     }
 
     /// Moves the part at an index to where another stands; returns the delta, `None` if there is no such place.
@@ -124,23 +164,23 @@ impl<S: Crdt> MovableList<S> {
         let id = self.id_at(from).filter(|_| to < len)?;
         let index = if to > from { to + 1 } else { to };
         let (slots, slot) = self.slot(change, index, id)?;
-        let (at, _) = self.0.1.get(&id)?;
+        let (at, _) = self.parts.get(&id)?;
         change.forget_all(at);
         let at = DotFun::of(change.dot(), (change.time(), slot));
-        Some(Self((slots, DotMap::of(id, (at, Entry::default())))))
+        Some(Self::delta(slots, DotMap::of(id, (at, Entry::default()))))
     }
 
     /// Removes the part at an index with all that has been seen in it; returns the delta, `None` if there is none.
     #[must_use]
     pub fn remove(&self, change: &mut Change, index: usize) -> Option<Self> {
-        change.forget_all(self.0.1.get(&self.id_at(index)?)?);
+        change.forget_all(self.parts.get(&self.id_at(index)?)?);
         Some(Self::default())
     }
 
     /// Removes all parts that have been seen; returns the delta.
     #[must_use]
     pub fn clear(&self, change: &mut Change) -> Self {
-        change.forget_all(&self.0.1);
+        change.forget_all(&self.parts);
         Self::default()
     }
 
@@ -167,27 +207,105 @@ impl<S: Crdt> MovableList<S> {
         alter: impl FnOnce(&S, &mut Change) -> Result<S, E>,
     ) -> Option<Result<Self, E>> {
         let id = self.id_at(index)?;
-        let (_, entry) = self.0.1.get(&id)?;
+        let (_, entry) = self.parts.get(&id)?;
         let content = match alter(entry.content(), change) {
             Ok(content) => content,
             Err(why) => return Some(Err(why)),
         };
         let entry = entry.touch(change, content);
-        Some(Ok(Self((Sequence::default(), DotMap::of(id, (DotFun::default(), entry))))))
+        Some(Ok(Self::delta(Sequence::default(), DotMap::of(id, (DotFun::default(), entry)))))
+    }
+}
+
+impl<S: Crdt> DotStore for MovableList<S> {
+    fn join_store(
+        &mut self,
+        seen: &CausalContext,
+        other: Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let mut ids = self.parts.holding(theirs);
+        ids.extend(other.parts.iter().map(|(id, _)| *id));
+        for range in theirs.ranges() {
+            ids.extend(self.slots.known_values(range));
+        }
+        let fresh: Vec<(Dot, Dot)> = other.slots.said().collect();
+        ids.extend(fresh.iter().map(|(_, id)| *id));
+        let news = fresh.into_iter().map(|(slot, _)| slot);
+        let news: Vec<Dot> = news.filter(|slot| !self.slots.has(*slot)).collect();
+        let first = self.slots.join_store(seen, other.slots, theirs, turnover);
+        let second = self.parts.join_store(seen, other.parts, theirs, turnover);
+        for slot in news {
+            self.slots.set_visible(slot, false);
+        }
+        self.settle(ids);
+        if self.slots.len() != self.standing.len() {
+            // Slots that waited for others show by now without anybody standing there.
+            let standing: BTreeSet<Dot> = self.standing.values().copied().collect();
+            let shown = self.slots.entries().filter(|(slot, _)| !standing.contains(slot));
+            let shown: Vec<(Dot, Dot)> = shown.collect();
+            shown.iter().for_each(|(slot, _)| self.slots.set_visible(*slot, false));
+            self.settle(shown.into_iter().map(|(_, id)| id).collect());
+        }
+        first || second
+    }
+
+    fn dots(&self, each: &mut dyn FnMut(DotRange)) {
+        self.slots.dots(each);
+        self.parts.dots(each);
+    }
+
+    fn store_since(&self, seen: &CausalContext) -> Self {
+        Self::of(self.slots.store_since(seen), self.parts.store_since(seen))
+    }
+
+    fn split_store(self) -> Vec<Self> {
+        let parts = (self.slots, self.parts).split_store().into_iter();
+        parts.map(|(slots, parts)| Self::of(slots, parts)).collect()
+    }
+
+    fn authored_by(&self, author: LogId) -> bool {
+        self.slots.authored_by(author) && self.parts.authored_by(author)
+    }
+
+    fn is_bottom(&self) -> bool {
+        self.slots.is_bottom() && self.parts.is_bottom()
+    }
+
+    fn is_live(&self) -> bool {
+        let mut live = self.parts.is_live();
+        if !live {
+            self.slots.dots(&mut |_| live = true);
+        }
+        live
+    }
+}
+
+impl<S: Crdt + Encode> Encode for MovableList<S> {
+    fn encode(&self, out: &mut Encoder<'_>) {
+        self.slots.encode(out);
+        self.parts.encode(out);
+    }
+}
+
+impl<S: Crdt + Decode> Decode for MovableList<S> {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self::of(Sequence::decode(from)?, DotMap::decode(from)?))
     }
 }
 
 impl<S: Crdt> Crdt for MovableList<S> {
     fn touched(&self, change: &mut Change, delta: Self) -> Self {
-        let (slots, parts) = delta.0;
+        let Self { slots, parts, .. } = delta;
         let vacant = Default::default();
         let touched = parts.into_entries().map(|(id, (at, entry))| {
-            let (_, here) = self.0.1.get(&id).unwrap_or(&vacant);
+            let (_, here) = self.parts.get(&id).unwrap_or(&vacant);
             let says = !entry.is_bottom();
             let entry = if says { here.touched(change, entry, S::touched) } else { entry };
             (id, (at, entry))
         });
-        Self((slots, touched.collect()))
+        Self::delta(slots, touched.collect())
     }
 
     fn about(&self) -> &'static About {
@@ -237,7 +355,7 @@ impl<S: Crdt> Catalogued for MovableList<S> {
         what: "parts of any type in an order, each of which can be moved",
         rule: "the latest move wins; changing a part wins over its removal",
         algebra: "Sequence<id> × Causal<DotMap<id, LWW slot × DotSet × S>>",
-        cost: "O(n log n)",
+        cost: "O(log n)",
         source: "Kleppmann 2020",
         operations: &[
             op("insert", &[Arg::Index], "inserts an empty part before an index"),

@@ -46,7 +46,9 @@ fn main() {
     let mut race = Race::new(options.rounds, options.only, options.skip, options.list);
     let traces = match &options.traces {
         Some(folder) => traces::read(folder).unwrap_or_else(|error| {
-            eprintln!("error: {error}\nhint: --traces wants a folder with *.json.gz editing traces");
+            eprintln!(
+                "error: {error}\nhint: --traces wants a folder with *.json.gz editing traces"
+            );
             std::process::exit(2);
         }),
         None => traces::generate(options.quick),

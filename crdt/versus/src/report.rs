@@ -146,7 +146,11 @@ impl Row {
     fn line(&self) -> String {
         let number = |value: Option<f64>| value.map_or("–".to_owned(), short);
         let range = self.ours_range.map_or(String::new(), |[min, max]| {
-            if self.unit == "ms" { format!("{} to {}", short(min), short(max)) } else { String::new() }
+            if self.unit == "ms" {
+                format!("{} to {}", short(min), short(max))
+            } else {
+                String::new()
+            }
         });
         let best = self.best.map_or("–".to_owned(), |best| {
             format!("{best} {}", number(self.peers.get(best).copied().flatten()))

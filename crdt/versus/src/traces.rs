@@ -62,7 +62,8 @@ fn ascii(text: &str) -> String {
 /// Reads every trace of a folder.
 pub fn read(folder: &Path) -> Result<Traces, String> {
     let mut traces = Traces { sequential: Vec::new(), concurrent: Vec::new() };
-    let files = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let files =
+        std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut paths: Vec<_> = files.filter_map(|file| Some(file.ok()?.path())).collect();
     paths.sort();
     for path in paths {
@@ -117,8 +118,27 @@ impl Random {
 }
 
 const WORDS: &[&str] = &[
-    "the ", "tide ", "of ", "a ", "mesh ", "carries ", "small ", "letters ", "between ", "islands, ",
-    "and ", "no ", "harbour ", "keeps ", "them; ", "each ", "boat ", "knows ", "its ", "way ", "home.\n",
+    "the ",
+    "tide ",
+    "of ",
+    "a ",
+    "mesh ",
+    "carries ",
+    "small ",
+    "letters ",
+    "between ",
+    "islands, ",
+    "and ",
+    "no ",
+    "harbour ",
+    "keeps ",
+    "them; ",
+    "each ",
+    "boat ",
+    "knows ",
+    "its ",
+    "way ",
+    "home.\n",
 ];
 
 /// One writer: words typed letter by letter, slips taken back, jumps, now and then a paste.
@@ -169,7 +189,8 @@ fn duet(keys: usize, seed: u64) -> Concurrent {
     let mut random = Random(seed);
     let mut transactions: Vec<Transaction> = Vec::new();
     let mut heads: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
-    let mut docs = [0, 1].map(|agent| meshwork_crdt::TextDoc::new(meshwork_crdt::LogId([agent + 1; 16])));
+    let mut docs =
+        [0, 1].map(|agent| meshwork_crdt::TextDoc::new(meshwork_crdt::LogId([agent + 1; 16])));
     let mut told: [Vec<Vec<u8>>; 2] = [Vec::new(), Vec::new()];
     let mut last: [Option<usize>; 2] = [None, None];
     let mut cursors = [0_usize; 2];
@@ -208,5 +229,8 @@ fn duet(keys: usize, seed: u64) -> Concurrent {
 pub fn generate(quick: bool) -> Traces {
     let (edits, end) = typing(if quick { 20_000 } else { 260_000 }, 1);
     let essay = Sequential { name: "essay".to_owned(), start: String::new(), edits, end };
-    Traces { sequential: vec![essay], concurrent: vec![duet(if quick { 4_000 } else { 26_000 }, 2)] }
+    Traces {
+        sequential: vec![essay],
+        concurrent: vec![duet(if quick { 4_000 } else { 26_000 }, 2)],
+    }
 }

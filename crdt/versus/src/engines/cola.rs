@@ -73,7 +73,8 @@ impl Engine for Cola {
     fn apply(&mut self, update: &[u8]) {
         let mut rest = update;
         while !rest.is_empty() {
-            let (change, left) = postcard::take_from_bytes(rest).expect("the update is well formed");
+            let (change, left) =
+                postcard::take_from_bytes(rest).expect("the update is well formed");
             rest = left;
             match change {
                 Change::Insert(insertion, text) => {

@@ -131,8 +131,14 @@ fn kept<E: Engine>(told: &Told<E>) -> Option<f64> {
 pub fn run(race: &mut Race, trace: &Concurrent) {
     let row = |what: &str| format!("{}: {what}", trace.name);
     let names = [
-        "live stream of updates", "all updates at once", "file with all history", "sum of updates",
-        "load to text", "load and first edit", "load and first update", "heap after stream",
+        "live stream of updates",
+        "all updates at once",
+        "file with all history",
+        "sum of updates",
+        "load to text",
+        "load and first edit",
+        "load and first update",
+        "heap after stream",
     ];
     if !race.wants(&names.map(row)) {
         return;

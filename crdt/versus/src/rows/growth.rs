@@ -45,7 +45,10 @@ pub fn run(race: &mut Race, quick: bool) {
                     if !race.skips(<$engine>::NAME) {
                         eprint!("\r\x1b[K{name}: {} prepares", <$engine>::NAME);
                         let work = burst::<$engine>(scattered);
-                        entries.push((<$engine>::NAME, Box::new(move || Some(merge::<$engine>(&work)))));
+                        entries.push((
+                            <$engine>::NAME,
+                            Box::new(move || Some(merge::<$engine>(&work))),
+                        ));
                     }
                 };
             }
@@ -53,7 +56,8 @@ pub fn run(race: &mut Race, quick: bool) {
             race.race(name, entries);
         }
     }
-    let sizes: &[usize] = if quick { &[10_000, 100_000] } else { &[100_000, 1_000_000, 10_000_000] };
+    let sizes: &[usize] =
+        if quick { &[10_000, 100_000] } else { &[100_000, 1_000_000, 10_000_000] };
     for size in sizes {
         let name = |what: &str| format!("growth: {size} edits, {what}");
         if !race.wants(&["time", "heap"].map(name)) {
@@ -68,7 +72,12 @@ pub fn run(race: &mut Race, quick: bool) {
             all.push(clear.clone());
         }
         all.truncate(*size);
-        let trace = Sequential { name: String::new(), start: String::new(), edits: all, end: String::new() };
+        let trace = Sequential {
+            name: String::new(),
+            start: String::new(),
+            edits: all,
+            end: String::new(),
+        };
         let typed = |commit: &mut dyn FnMut(usize)| (0..trace.edits.len()).for_each(commit);
         macro_rules! engines {
             ($measure:expr) => {{
@@ -76,13 +85,18 @@ pub fn run(race: &mut Race, quick: bool) {
                 macro_rules! add {
                     ($engine:ty, $most:expr) => {
                         if *size <= $most {
-                            entries.push((<$engine>::NAME, Box::new(|| {
-                                Some($measure(&mut || {
-                                    let mut doc = <$engine>::new(0);
-                                    typed(&mut |n| doc.commit(std::slice::from_ref(&trace.edits[n])));
-                                    Box::new(doc) as Box<dyn std::any::Any>
-                                }))
-                            })));
+                            entries.push((
+                                <$engine>::NAME,
+                                Box::new(|| {
+                                    Some($measure(&mut || {
+                                        let mut doc = <$engine>::new(0);
+                                        typed(&mut |n| {
+                                            doc.commit(std::slice::from_ref(&trace.edits[n]))
+                                        });
+                                        Box::new(doc) as Box<dyn std::any::Any>
+                                    }))
+                                }),
+                            ));
                         }
                     };
                 }

@@ -23,7 +23,8 @@ pub fn typed<E: Engine>(trace: &Sequential) -> Option<E> {
         doc.commit(std::slice::from_ref(edit));
         if done % 1000 == 999 {
             let spent = start.elapsed().as_secs_f64();
-            if spent / (done as f64) * (trace.edits.len() as f64) > PATIENCE_SECONDS && spent > 1.0 {
+            if spent / (done as f64) * (trace.edits.len() as f64) > PATIENCE_SECONDS && spent > 1.0
+            {
                 return None;
             }
         }
@@ -102,36 +103,50 @@ fn columns(edits: &[Edit]) -> usize {
 pub fn run(race: &mut Race, trace: &Sequential) {
     let row = |what: &str| format!("{}: {what}", trace.name);
     let names = [
-        "replay, a commit per edit", "replay, one commit", "heap after replay", "heap peak in replay",
-        "file with all history", "save", "save after one more edit", "load to text",
-        "load and first edit", "heap after load to text", "heap peak in load to text",
+        "replay, a commit per edit",
+        "replay, one commit",
+        "heap after replay",
+        "heap peak in replay",
+        "file with all history",
+        "save",
+        "save after one more edit",
+        "load to text",
+        "load and first edit",
+        "heap after load to text",
+        "heap peak in load to text",
     ];
     if !race.wants(&names.map(row)) {
         return;
     }
-    let mut entries: Vec<Entry<'_>> = vec![(BARE, Box::new(|| Some(time(|| rope(&trace.start, &trace.edits)))))];
+    let mut entries: Vec<Entry<'_>> =
+        vec![(BARE, Box::new(|| Some(time(|| rope(&trace.start, &trace.edits)))))];
     macro_rules! add {
         ($engine:ty) => {
-            entries.push((<$engine>::NAME, Box::new(|| {
-                let mut none = false;
-                let taken = time(|| {
-                    let doc = typed::<$engine>(trace);
-                    none = doc.is_none();
-                    doc
-                });
-                (!none).then_some(taken)
-            })));
+            entries.push((
+                <$engine>::NAME,
+                Box::new(|| {
+                    let mut none = false;
+                    let taken = time(|| {
+                        let doc = typed::<$engine>(trace);
+                        none = doc.is_none();
+                        doc
+                    });
+                    (!none).then_some(taken)
+                }),
+            ));
         };
     }
     each_engine!(add);
     race.race(&row("replay, a commit per edit"), entries);
 
-    let mut entries: Vec<Entry<'_>> = vec![(BARE, Box::new(|| Some(time(|| rope(&trace.start, &trace.edits)))))];
+    let mut entries: Vec<Entry<'_>> =
+        vec![(BARE, Box::new(|| Some(time(|| rope(&trace.start, &trace.edits)))))];
     macro_rules! add {
         ($engine:ty) => {
-            entries.push((<$engine>::NAME, Box::new(|| {
-                <$engine>::BATCHES.then(|| time(|| at_once::<$engine>(trace)))
-            })));
+            entries.push((
+                <$engine>::NAME,
+                Box::new(|| <$engine>::BATCHES.then(|| time(|| at_once::<$engine>(trace)))),
+            ));
         };
     }
     each_engine!(add);
@@ -143,15 +158,18 @@ pub fn run(race: &mut Race, trace: &Sequential) {
         let mut entries: Vec<Entry<'_>> = vec![(BARE, Box::new(move || Some(pick(bare()))))];
         macro_rules! add {
             ($engine:ty) => {
-                entries.push((<$engine>::NAME, Box::new(move || {
-                    let mut none = false;
-                    let held = heap(|| {
-                        let doc = typed::<$engine>(trace);
-                        none = doc.is_none();
-                        doc
-                    });
-                    (!none).then_some(pick(held))
-                })));
+                entries.push((
+                    <$engine>::NAME,
+                    Box::new(move || {
+                        let mut none = false;
+                        let held = heap(|| {
+                            let doc = typed::<$engine>(trace);
+                            none = doc.is_none();
+                            doc
+                        });
+                        (!none).then_some(pick(held))
+                    }),
+                ));
             };
         }
         each_engine!(add);
@@ -245,9 +263,10 @@ fn files(race: &mut Race, trace: &Sequential, row: &impl Fn(&str) -> String) {
     race.race(&row("save"), entries!(save));
     race.race(&row("save after one more edit"), entries!(again));
     let mut loads = entries!(load);
-    loads.push((BARE, Box::new(|| {
-        Some(time(|| std::str::from_utf8(trace.end.as_bytes()).map(str::to_owned)))
-    })));
+    loads.push((
+        BARE,
+        Box::new(|| Some(time(|| std::str::from_utf8(trace.end.as_bytes()).map(str::to_owned)))),
+    ));
     race.race(&row("load to text"), loads);
     race.race(&row("load and first edit"), entries!(first));
     race.weigh(&row("heap after load to text"), "B", entries!(kept));

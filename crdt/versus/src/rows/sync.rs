@@ -61,8 +61,12 @@ fn nod<E: Engine>(base: &[u8]) -> (f64, f64) {
 pub fn run(race: &mut Race, trace: &Sequential) {
     let row = |what: &str| format!("{}: {what}", trace.name);
     let names = [
-        "update of one key", "telling one key", "meeting, nothing new, time", "meeting, nothing new, bytes",
-        "meeting, 1000 and 1000 keys, time", "meeting, 1000 and 1000 keys, bytes",
+        "update of one key",
+        "telling one key",
+        "meeting, nothing new, time",
+        "meeting, nothing new, bytes",
+        "meeting, 1000 and 1000 keys, time",
+        "meeting, 1000 and 1000 keys, bytes",
     ];
     if !race.wants(&names.map(row)) {
         return;
@@ -80,31 +84,49 @@ pub fn run(race: &mut Race, trace: &Sequential) {
                 let base: Option<std::rc::Rc<Vec<u8>>> =
                     typed::<$engine>(trace).map(|mut doc| std::rc::Rc::new(doc.save()));
                 let file = base.clone();
-                bytes.push((<$engine>::NAME, Box::new(move || {
-                    let mut doc = <$engine>::load(file.as_ref()?, 0);
-                    doc.commit_told(&[(5000, 0, "a".to_owned())]);
-                    Some(doc.commit_told(&[(5001, 0, "b".to_owned())]).len() as f64)
-                })));
+                bytes.push((
+                    <$engine>::NAME,
+                    Box::new(move || {
+                        let mut doc = <$engine>::load(file.as_ref()?, 0);
+                        doc.commit_told(&[(5000, 0, "a".to_owned())]);
+                        Some(doc.commit_told(&[(5001, 0, "b".to_owned())]).len() as f64)
+                    }),
+                ));
                 let file = base.clone();
-                tell.push((<$engine>::NAME, Box::new(move || {
-                    let file = file.as_ref()?;
-                    let (mut doc, mut other) = (<$engine>::load(file, 0), <$engine>::load(file, 1));
-                    other.apply(&doc.commit_told(&[(5000, 0, "a".to_owned())]));
-                    Some(time(|| {
-                        for n in 0..1000 {
-                            other.apply(&doc.commit_told(&[(5001 + n, 0, "b".to_owned())]));
-                        }
-                    }) / 1000.0)
-                })));
+                tell.push((
+                    <$engine>::NAME,
+                    Box::new(move || {
+                        let file = file.as_ref()?;
+                        let (mut doc, mut other) =
+                            (<$engine>::load(file, 0), <$engine>::load(file, 1));
+                        other.apply(&doc.commit_told(&[(5000, 0, "a".to_owned())]));
+                        Some(
+                            time(|| {
+                                for n in 0..1000 {
+                                    other.apply(&doc.commit_told(&[(5001 + n, 0, "b".to_owned())]));
+                                }
+                            }) / 1000.0,
+                        )
+                    }),
+                ));
                 if <$engine>::SYNCS {
                     let file = base.clone();
-                    nod_time.push((<$engine>::NAME, Box::new(move || Some(nod::<$engine>(file.as_ref()?).0))));
+                    nod_time.push((
+                        <$engine>::NAME,
+                        Box::new(move || Some(nod::<$engine>(file.as_ref()?).0)),
+                    ));
                     let file = base.clone();
-                    nod_bytes.push((<$engine>::NAME, Box::new(move || Some(nod::<$engine>(file.as_ref()?).1))));
-                    let both = base.as_ref().map(|base| std::rc::Rc::new(pair::<$engine>(base, 1000)));
+                    nod_bytes.push((
+                        <$engine>::NAME,
+                        Box::new(move || Some(nod::<$engine>(file.as_ref()?).1)),
+                    ));
+                    let both =
+                        base.as_ref().map(|base| std::rc::Rc::new(pair::<$engine>(base, 1000)));
                     let pair = both.clone();
-                    meet_time.push((<$engine>::NAME, Box::new(move || Some(meet(pair.as_ref()?).0))));
-                    meet_bytes.push((<$engine>::NAME, Box::new(move || Some(meet(both.as_ref()?).1))));
+                    meet_time
+                        .push((<$engine>::NAME, Box::new(move || Some(meet(pair.as_ref()?).0))));
+                    meet_bytes
+                        .push((<$engine>::NAME, Box::new(move || Some(meet(both.as_ref()?).1))));
                 }
             }
         };

@@ -378,7 +378,12 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
 
     /// The dots of the first insertion, in order of dots.
     pub(crate) fn first_inserted(&self) -> Option<DotRange> {
-        self.runs().first().map(|(run, _)| run.dots::<E>())
+        let mut first: Option<DotRange> = None;
+        self.each_run(&mut |run| {
+            let dots = run.dots::<E>();
+            first = Some(first.map_or(dots, |first| first.min(dots)));
+        });
+        first
     }
 
     /// Whether every event is this author's, or an insertion that `allowed` says is.
@@ -393,6 +398,11 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
 
     /// The placed events, for those who edit in place.
     pub(crate) fn weave_mut(&mut self) -> &mut Weave<E> {
+        if self.weave.is_none()
+            && let Some(loose) = &mut self.loose
+        {
+            loose.wait_for_all();
+        }
         self.weave.get_or_insert_default()
     }
 
@@ -425,16 +435,15 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> DotStore for Sequence<T, E> {
             }
         }
         let mut changed = false;
-        for (run, _) in other.runs() {
-            let range = run.dots::<E>();
-            for fresh in gaps(range, &self.known(range)) {
+        other.each_run(&mut |run| {
+            for fresh in self.unknown(run.dots::<E>()) {
                 self.greet(fresh, seen, &other.dropped, turnover);
                 self.add_run(&run.part::<E>(fresh), &mut ());
                 changed = true;
             }
-        }
+        });
         for gone in other.gone() {
-            for fresh in gaps(gone.dots(), &self.known(gone.dots())) {
+            for fresh in self.unknown(gone.dots()) {
                 self.greet(fresh, seen, &other.dropped, turnover);
                 self.add_gone(gone.part(fresh), &mut ());
                 changed = true;

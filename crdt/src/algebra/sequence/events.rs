@@ -177,7 +177,7 @@ struct OwnRun<E> {
 #[derive(Clone, Debug)]
 pub(super) struct Loose<E> {
     runs: BTreeMap<Dot, OwnRun<E>>,
-    /// Runs by a dot they wait for.
+    /// Runs by a dot they wait for, once anything has its place.
     waiting: BTreeMap<Dot, Vec<Dot>>,
     gone: BTreeMap<Dot, Gone>,
 }
@@ -195,6 +195,15 @@ impl<E: Elements> Loose<E> {
 
     fn is_empty(&self) -> bool {
         self.runs.is_empty() && self.gone.is_empty()
+    }
+
+    /// Lets every run wait for what it needs first, now that there is something that others can hang on.
+    pub fn wait_for_all(&mut self) {
+        for (first, run) in &self.runs {
+            if let Some(missing) = run.parent.or(run.right) {
+                self.waiting.entry(missing).or_default().push(*first);
+            }
+        }
     }
 
     fn run<'a>(first: Dot, run: &'a OwnRun<E>) -> Run<'a, E::Slice> {
@@ -282,14 +291,21 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         parts
     }
 
+    /// All insertions, in no particular order.
+    pub(super) fn each_run<'a>(&'a self, each: &mut dyn FnMut(Run<'a, E::Slice>)) {
+        if let Some(weave) = &self.weave {
+            placed_runs(weave, each);
+        }
+        if let Some(loose) = &self.loose {
+            loose.runs.iter().for_each(|(first, run)| each(Loose::run(*first, run)));
+        }
+    }
+
     /// All insertions in order of dots, each with whether it is more of the one before.
     pub(crate) fn runs(&self) -> Vec<(Run<'_, E::Slice>, bool)> {
         let mut runs = Vec::new();
-        if let Some(weave) = &self.weave {
-            placed_runs(weave, &mut runs);
-        }
-        if let Some(loose) = self.loose.as_ref().filter(|loose| !loose.runs.is_empty()) {
-            runs.extend(loose.runs.iter().map(|(first, run)| Loose::run(*first, run)));
+        self.each_run(&mut |run| runs.push(run));
+        if self.loose.is_some() {
             runs.sort_unstable_by_key(|run| run.first);
         }
         let mut last: Option<(Dot, Option<Dot>)> = None;
@@ -409,6 +425,7 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         if self.weave.is_none() && !rooted {
             return false;
         }
+        let is_first = self.weave.is_none();
         let weave = self.weave.get_or_insert_default();
         let Some((first, len)) = weave.place(run, watch) else {
             if weave.logs.is_empty() {
@@ -416,6 +433,9 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
             }
             return false;
         };
+        if is_first && let Some(loose) = &mut self.loose {
+            loose.wait_for_all();
+        }
         if self.loose.is_none() && self.dropped.is_empty() {
             return true;
         }
@@ -440,12 +460,13 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
     }
 
     fn let_wait(&mut self, run: &Run<'_, E::Slice>) {
-        let known =
-            |dot: &Dot| self.weave.as_ref().is_some_and(|weave| weave.id_of(*dot).is_some());
-        let missing = [run.parent, run.right].into_iter().flatten().find(|dot| !known(dot));
         let loose = self.loose.get_or_insert_default();
-        if let Some(missing) = missing {
-            loose.waiting.entry(missing).or_default().push(run.first);
+        if let Some(weave) = &self.weave {
+            let needs = [run.parent, run.right].into_iter().flatten();
+            let missing = needs.into_iter().find(|dot| weave.id_of(*dot).is_none());
+            if let Some(missing) = missing {
+                loose.waiting.entry(missing).or_default().push(run.first);
+            }
         }
         let mut values = E::default();
         values.push(run.values);
@@ -548,13 +569,13 @@ fn told<E: Elements>(weave: &Weave<E>, log: &Log<E>, deletion: &Deletion, parts:
     }
 }
 
-fn placed_runs<'a, E: Elements>(weave: &'a Weave<E>, runs: &mut Vec<Run<'a, E::Slice>>) {
+fn placed_runs<'a, E: Elements>(weave: &'a Weave<E>, each: &mut dyn FnMut(Run<'a, E::Slice>)) {
     for log in weave.named() {
         for record in (0..log.records.len()).filter_map(|rank| log.ranked(rank)) {
             let Some(known) = log.records.get(record) else { continue };
             let side = if known.is_left() { Side::Left } else { Side::Right };
             let right = if known.is_left() { None } else { weave.dot_or_none(known.origin()) };
-            runs.push(Run {
+            each(Run {
                 first: log.dot(known.seq),
                 parent: weave.dot_or_none(known.parent),
                 side,

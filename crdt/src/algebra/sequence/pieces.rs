@@ -500,10 +500,7 @@ impl Pieces {
             pieces[at.index].size -= len;
             return None;
         }
-        if at.offset == 0
-            && len < host.len()
-            && at.index > 0
-            && pieces[at.index - 1].meets(middle)
+        if at.offset == 0 && len < host.len() && at.index > 0 && pieces[at.index - 1].meets(middle)
         {
             pieces[at.index - 1].size += len;
             pieces[at.index] = host.part(len, host.len());

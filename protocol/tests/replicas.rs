@@ -601,3 +601,19 @@ fn equal_replicas_reconnect_with_digests_alone() {
     assert_eq!(mesh.devices[0].replica.counters().run_bytes_sent, before);
     mesh.assert_converged(space);
 }
+
+#[test]
+fn a_keystroke_is_small_on_the_wire() {
+    let (mut mesh, space) = pair();
+    let text = "word ".repeat(1000);
+    mesh.edit(0, space, "essay", Kind::Text, Edit::Replace(text));
+    for n in 0..3 {
+        let insert = "x".to_owned();
+        mesh.recorded.clear();
+        mesh.edit(0, space, "essay", Kind::Text, Edit::Splice { at: 2500 + n, delete: 0, insert });
+        mesh.settle();
+        let told = mesh.recorded.iter().filter(|(from, to, _)| (*from, *to) == (0, 1));
+        let bytes: Vec<usize> = told.map(|(_, _, frame)| frame.len()).collect();
+        assert!(bytes.len() == 1 && bytes[0] <= 195, "a sealed and signed key takes {bytes:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Text: a sequence of characters.
 
-use crate::algebra::{Chars, Elements, Run, Sequence, Side};
+use crate::algebra::{Chars, Elements, Patch, Run, Sequence, Side, Unit};
 use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::crdt::{
@@ -27,6 +27,19 @@ pub const IMPORT_CHUNK_CHARS: usize = 4096;
 /// two.edit(&at(2), |text, change| text.insert(change, 4, "!").unwrap());
 /// one.join(two);
 /// assert_eq!(one.to_string(), "Hello!");
+/// ```
+///
+/// Any version a replica had can be shown again:
+///
+/// ```
+/// use meshwork_crdt::{Causal, HybridTime, LogId, Text, Writer};
+/// let ann = Writer { log: LogId([1; 16]), time: HybridTime::at(1) };
+/// let mut text = Causal::<Text>::default();
+/// text.edit(&ann, |text, change| text.insert(change, 0, "draft").unwrap());
+/// let first = text.seen().clone();
+/// text.edit(&ann, |text, change| text.splice(change, 0, 5, "final").unwrap());
+/// assert_eq!(text.at(&first), "draft");
+/// assert_eq!(text.blame(0, 5).unwrap()[0].log, ann.log);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
@@ -77,6 +90,36 @@ impl Text {
     #[must_use]
     pub fn position_of(&self, dot: Dot) -> Option<usize> {
         self.chars.position_of(dot)
+    }
+
+    /// How many units come before a character; `None` if there is no such place. O(log n).
+    #[must_use]
+    pub fn offset(&self, unit: Unit, index: usize) -> Option<usize> {
+        self.chars.offset(unit, index)
+    }
+
+    /// Which character starts after so many units; `None` if none does, nor the end. O(log n).
+    #[must_use]
+    pub fn index(&self, unit: Unit, offset: usize) -> Option<usize> {
+        self.chars.index(unit, offset)
+    }
+
+    /// The text as it was when just the events of a version had been seen. O(all runs ever).
+    #[must_use]
+    pub fn at(&self, version: &CausalContext) -> String {
+        self.chars.at(version).collect()
+    }
+
+    /// How one version becomes another. O(all runs ever).
+    #[must_use]
+    pub fn patches(&self, from: &CausalContext, to: &CausalContext) -> Vec<Patch<&str>> {
+        self.chars.patches(from, to)
+    }
+
+    /// Who inserted the characters of a range, and as which events; `None` if there are not as many.
+    #[must_use]
+    pub fn blame(&self, index: usize, len: usize) -> Option<Vec<DotRange>> {
+        self.chars.slice(index, len)
     }
 
     /// Inserts before the character at `index`; returns the delta, `None` if there is no such place.

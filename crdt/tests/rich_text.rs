@@ -110,8 +110,11 @@ fn splitting_a_block_keeps_its_attributes_on_both_halves() {
 
 type Step = (u8, u8, u8, u8, u8);
 
+/// Who marked what when, by the names of the characters.
+type Marked = (u8, u64, Vec<(usize, u64)>, &'static str, Value);
+
 /// Every mark on every character, one by one.
-fn by_hand(doc: &Doc, marks: &[(u8, u64, Vec<(usize, u64)>, &'static str, Value)]) -> Vec<String> {
+fn by_hand(doc: &Doc, marks: &[Marked]) -> Vec<String> {
     let named: Vec<(usize, u64)> = names(doc);
     let per_character = named.iter().map(|name| {
         let mut keys: BTreeMap<&str, (u64, u8, &Value)> = BTreeMap::new();

@@ -470,7 +470,7 @@ impl<'a> Sections<'a> {
         };
         let torn = FileError::Torn { whole: at };
         let (kind, raw_len, sum, stored, left) = read().map_err(|_| torn)?;
-        if sum != checksum(stored) || raw_len > stored.len().saturating_mul(RATIO_MAX) + 64 {
+        if sum != checksum(stored) {
             return Err(FileError::Corrupt { at });
         }
         self.at = self.file.len() - left;
@@ -507,7 +507,7 @@ fn section(file: &mut Vec<u8>, kind: u8, raw: &[u8]) {
     file.extend_from_slice(&stored);
 }
 
-fn deflate(raw: &[u8]) -> Vec<u8> {
+pub(super) fn deflate(raw: &[u8]) -> Vec<u8> {
     let mut deflater = Compress::new(Compression::new(LEVEL), false);
     let mut stored = Vec::with_capacity(raw.len() / 2 + 64);
     loop {
@@ -522,7 +522,10 @@ fn deflate(raw: &[u8]) -> Vec<u8> {
 }
 
 /// What [`deflate`] was given, if it was this long.
-fn inflate(stored: &[u8], raw_len: usize) -> Option<Vec<u8>> {
+pub(super) fn inflate(stored: &[u8], raw_len: usize) -> Option<Vec<u8>> {
+    if raw_len > stored.len().saturating_mul(RATIO_MAX) + 64 {
+        return None;
+    }
     let mut raw = Vec::with_capacity(raw_len);
     let mut inflater = Decompress::new(false);
     let status = inflater.decompress_vec(stored, &mut raw, FlushDecompress::Finish).ok()?;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::file::{deflate, inflate};
 use super::journal::{Listening, varint};
 use super::{FileError, Splice, TextDoc};
 use crate::algebra::{Chars, Elements, Gone, Run, Side};
@@ -13,6 +14,10 @@ use crate::codec::{DecodeError, Decoder};
 use crate::dot::{Dot, DotRange, LogId};
 
 const VERSION: u8 = 1;
+/// The same, but that what follows is deflated, after its length.
+const DEFLATED: u8 = 2;
+/// Updates longer than this are deflated if that makes them shorter.
+const PLAIN_BYTES_MAX: usize = 256;
 
 const DELETE: u8 = 1;
 /// Backward, or a left child.
@@ -170,8 +175,14 @@ impl TextDoc {
         }
         self.thaw()?;
         let mut from = Decoder::plain(update);
+        let inflated;
         match from.byte()? {
             VERSION => {}
+            DEFLATED => {
+                let len = usize::try_from(from.varint()?).map_err(|_| DecodeError::Invalid)?;
+                inflated = inflate(from.rest(), len).ok_or(DecodeError::Invalid)?;
+                from = Decoder::plain(&inflated);
+            }
             version => return Err(UpdateError::Newer { version }),
         }
         let mut reader = Reader::open(from)?;
@@ -291,6 +302,16 @@ fn encode(events: &[Event<'_>]) -> Vec<u8> {
     varint(&mut update, small(logs.len() as u64));
     logs.iter().for_each(|log| update.extend_from_slice(&log.0));
     update.extend_from_slice(&body);
+    if update.len() > PLAIN_BYTES_MAX
+        && let Some(plain) = update.get(1..)
+    {
+        let mut deflated = vec![DEFLATED];
+        varint(&mut deflated, small(plain.len() as u64));
+        deflated.extend_from_slice(&deflate(plain));
+        if deflated.len() < update.len() {
+            return deflated;
+        }
+    }
     update
 }
 

@@ -128,8 +128,12 @@ impl std::fmt::Display for RichText {
     }
 }
 
+/// What settles which of two marks holds.
+type Age = (HybridTime, Dot);
 /// Which marks are in force somewhere: by key, by age.
-type Active<'a> = BTreeMap<&'a str, BTreeMap<(HybridTime, Dot), &'a Value>>;
+type Active<'a> = BTreeMap<&'a str, BTreeMap<Age, &'a Value>>;
+/// Where a mark begins or ends to hold.
+type Edge<'a> = (bool, Age, &'a Mark);
 
 impl RichText {
     /// The text without its marks.
@@ -250,7 +254,7 @@ impl RichText {
 
     /// The attributes of all blocks by where they end.
     fn blocks(&self) -> BTreeMap<usize, BTreeMap<String, Value>> {
-        let mut latest: BTreeMap<(usize, &str), ((HybridTime, Dot), &Value)> = BTreeMap::new();
+        let mut latest: BTreeMap<(usize, &str), (Age, &Value)> = BTreeMap::new();
         for (dot, (time, mark)) in self.0.1.iter().filter(|(_, (_, mark))| mark.block) {
             let end = match mark.from {
                 Anchor::Before(at) => self
@@ -292,7 +296,7 @@ impl RichText {
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
         let text = self.to_string();
-        let mut edges: BTreeMap<usize, Vec<(bool, (HybridTime, Dot), &Mark)>> = BTreeMap::new();
+        let mut edges: BTreeMap<usize, Vec<Edge<'_>>> = BTreeMap::new();
         for (dot, (time, mark)) in self.0.1.iter().filter(|(_, (_, mark))| !mark.block) {
             let places = self.place_of(mark.from).zip(self.place_of(mark.to));
             if let Some((from, to)) = places.filter(|(from, to)| from < to) {

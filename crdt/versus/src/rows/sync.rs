@@ -41,8 +41,8 @@ fn pair<E: Engine>(base: &[u8], edits: usize) -> Pair<E> {
 fn meet<E: Engine>(pair: &Pair<E>) -> (f64, f64) {
     let (mut one, mut two) = (E::load(&pair.one, 1), E::load(&pair.two, 2));
     // What a device that has been at work has in memory.
-    one.commit(&[(0, 0, "x".to_owned()), (0, 1, String::new())]);
-    two.commit(&[(0, 0, "x".to_owned()), (0, 1, String::new())]);
+    one.commit_told(&[(0, 0, "x".to_owned()), (0, 1, String::new())]);
+    two.commit_told(&[(0, 0, "x".to_owned()), (0, 1, String::new())]);
     let mut bytes = 0;
     let taken = time(|| bytes = one.meet(&mut two, &pair.common));
     assert_eq!(one.text(), two.text(), "{} does not converge", E::NAME);

@@ -7,6 +7,8 @@ use serde::Serialize;
 
 /// A sample that takes longer than this is not repeated.
 const SLOW_SECONDS: f64 = 4.0;
+/// A sample that takes less is the best of three.
+const SHORT_MS: f64 = 20.0;
 
 /// What one engine does for a row; `None` if it cannot, or would take too long.
 pub type Entry<'a> = (&'static str, Box<dyn FnMut() -> Option<f64> + 'a>);
@@ -90,7 +92,15 @@ impl Race {
                 eprint!("\r\x1b[K{name}: {engine}");
                 let start = Instant::now();
                 match work() {
-                    Some(sample) => samples.entry(engine).or_default().push(sample),
+                    Some(mut sample) => {
+                        // What the engine before has left of its heap is not this one's: short work is done
+                        // again at once, and the best counts.
+                        if unit == "ms" && sample < SHORT_MS {
+                            let again = (0..2).filter_map(|_| work());
+                            sample = again.fold(sample, f64::min);
+                        }
+                        samples.entry(engine).or_default().push(sample);
+                    }
                     None => *done = true,
                 }
                 *done |= start.elapsed().as_secs_f64() > SLOW_SECONDS;

@@ -342,9 +342,10 @@ impl Transaction<'_> {
         let delta = Causal::made(node, change);
         let before = step::before(state, &place, &call);
         if state.join(delta.clone()) {
+            let moved = before.moved(state, &place);
             self.inverse.extend(step::inverse(before, state, &place));
             self.delta.join(delta);
-            self.document.successors.note(step, first);
+            self.document.successors.note(step, first, moved);
         }
         Ok(())
     }

@@ -54,6 +54,6 @@ pub use time::{HybridTime, Stamp, Writer};
 pub use types::counters::PnCounter;
 pub use types::maps::{AwMap, LwwMap, Record};
 pub use types::registers::{LwwRegister, MvRegister};
-pub use types::sequences::{IMPORT_CHUNK_CHARS, List, Text};
+pub use types::sequences::{Expand, IMPORT_CHUNK_CHARS, List, Mark, RichText, Span, Text};
 pub use types::sets::AwSet;
 pub use value::{Float, VALUE_DEPTH_MAX, Value};

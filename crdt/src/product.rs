@@ -140,6 +140,8 @@ pub enum Strategy {
     List,
     /// `text`: the text.
     Text,
+    /// `rich_text`: the text with marks.
+    RichText,
 }
 
 impl Strategy {
@@ -157,6 +159,7 @@ impl Strategy {
             }
             Self::List => matches!(about.kind, Kind::List),
             Self::Text => matches!(about.kind, Kind::Text),
+            Self::RichText => matches!(about.kind, Kind::RichText),
         }
     }
 }

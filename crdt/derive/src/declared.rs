@@ -50,7 +50,7 @@ pub(crate) enum Strategy {
 }
 
 /// The words for strategies, with the variants that stand for them.
-const WORDS: [(&str, &str); 8] = [
+const WORDS: [(&str, &str); 9] = [
     ("lww", "Lww"),
     ("mv", "Mv"),
     ("counter", "Counter"),
@@ -59,6 +59,7 @@ const WORDS: [(&str, &str); 8] = [
     ("map", "Map"),
     ("list", "List"),
     ("text", "Text"),
+    ("rich_text", "RichText"),
 ];
 
 /// What the attributes of one field say.

@@ -73,7 +73,7 @@ mod written;
 /// |---|---|
 /// | `lww`, `mv` | the register whose latest write wins; that keeps concurrent writes |
 /// | `counter`, `flag`, `set`, `map` | any of that family |
-/// | `list`, `text` | that |
+/// | `list`, `text`, `rich_text` | that |
 /// | `nested` | a struct with this derive |
 /// | `with = "path"` | one that the `const fn(&About) -> bool` of that name accepts |
 ///

@@ -9,6 +9,7 @@ use crate::node::{Kind, Node};
 use crate::path::Path;
 use crate::policy::Policy;
 use crate::types::maps::Record;
+use crate::types::sequences::{RichText, Writing};
 use crate::value::Value;
 
 /// A change that is still to be made.
@@ -30,6 +31,8 @@ pub(super) enum Step {
         insert: Value,
         stands_for: Vec<DotRange>,
     },
+    /// Taking formats of a rich text away, and putting back others, which stand for some that were taken away.
+    Revert { place: Path, away: Vec<Dot>, again: BTreeMap<Dot, Writing> },
     /// There is no way.
     Impossible,
 }
@@ -66,6 +69,14 @@ impl Step {
                 let arguments = [dot_value(after), ranges_value(&delete), insert.clone()];
                 Some((place.clone(), Call::new("splice-at", arguments)))
             }
+            Self::Revert { place, away, again } => {
+                let away = away.iter().map(|dot| DotRange::from(successors.latest(*dot)));
+                let away = ranges_value(&away.collect::<Vec<_>>());
+                let latest = |dot| successors.latest(dot);
+                let again = again.values().map(|writing| writing.moved(latest).to_value());
+                let again = Value::list(again);
+                Some((place.clone(), Call::new("revert", [away, again])))
+            }
             Self::Impossible => {
                 return Err(EditError::refused("the change was one that cannot be undone"));
             }
@@ -78,10 +89,14 @@ impl Step {
 pub(super) struct Successors(BTreeMap<Dot, Dot>);
 
 impl Successors {
-    /// Notes that what a step inserted, from a dot on, stands for what it says.
-    pub(super) fn note(&mut self, step: &Step, first: Dot) {
+    /// Notes that what a step inserted, from a dot on, stands for what it says, and what else stands for what.
+    pub(super) fn note(&mut self, step: &Step, first: Dot, moved: Vec<(Dot, Dot)>) {
+        self.0.extend(moved);
         if let Step::InsertItem(_, _, item) = step {
             self.0.insert(*item, first);
+        }
+        if let Step::Revert { again, .. } = step {
+            self.0.extend(again.keys().copied().zip((0..).map(|n| first.plus(n))));
         }
         let Step::Splice { stands_for, .. } = step else { return };
         let old = stands_for.iter().flat_map(|range| (0..range.len).map(|n| range.first().plus(n)));
@@ -114,6 +129,10 @@ pub(super) enum Before {
     Value(Value),
     /// The dots that show, in order.
     Spans(Vec<DotRange>),
+    /// The dots of a rich text that show, and what formats it, if the call may change that.
+    Rich(Vec<DotRange>, Option<BTreeMap<Dot, Writing>>),
+    /// The same of one to which text is brought back.
+    Back(Vec<DotRange>, BTreeMap<Dot, Writing>),
     /// The items of a list.
     Items(BTreeSet<Dot>),
     /// Of a map the keys that may change: what they said, and the steps that make an empty one say it.
@@ -157,6 +176,7 @@ pub(super) fn before(state: &Node, place: &Path, call: &Call) -> Before {
         }
         Node::Flag(_) | Node::DisableFlag(_) => vec![step("set", vec![node.value()])],
         Node::Text(text) => return Before::Spans(text.spans()),
+        Node::RichText(text) => return rich_before(text, call),
         Node::List(list) => return Before::Spans(list.spans()),
         Node::MovableList(list) => match call.parts() {
             ("insert", _) => return Before::Items(list.ids().collect()),
@@ -216,6 +236,15 @@ pub(super) fn inverse(before: Before, state: &Node, place: &Path) -> Vec<Step> {
             let back = text.text_of(&gone).unwrap_or_default();
             splice(place, text.before(&gone), new, back.into(), gone).into_iter().collect()
         }
+        (Before::Back(old, _), Some(Node::RichText(text))) => {
+            let (new, gone) = turnover(&old, &text.text().spans());
+            splice(place, None, new, ranges_value(&gone), gone).into_iter().collect()
+        }
+        (Before::Rich(old, formats), Some(Node::RichText(text))) => {
+            let (new, gone) = turnover(&old, &text.text().spans());
+            let steps = splice(place, None, new, ranges_value(&gone), gone).into_iter();
+            steps.chain(formats.and_then(|old| revert(place, &old, &text.writings()))).collect()
+        }
         (Before::Spans(old), Some(Node::List(list))) => {
             let (new, gone) = turnover(&old, &list.spans());
             let (after, back) = list.before_and_values(&gone);
@@ -239,6 +268,43 @@ pub(super) fn inverse(before: Before, state: &Node, place: &Path) -> Vec<Step> {
         }
         _ => Vec::new(),
     }
+}
+
+/// What must be known of a rich text before a call: formats only if it says something of them.
+fn rich_before(text: &RichText, call: &Call) -> Before {
+    let spans = text.text().spans();
+    match call.operation.as_str() {
+        "splice-at" => Before::Back(spans, text.writings()),
+        "mark" | "unmark" | "set-block" | "revert" | "clear" => {
+            Before::Rich(spans, Some(text.writings()))
+        }
+        _ => Before::Rich(spans, None),
+    }
+}
+
+impl Before {
+    /// Which formats stand for others now that hung on text that was brought back.
+    pub(super) fn moved(&self, state: &Node, place: &Path) -> Vec<(Dot, Dot)> {
+        let (Self::Back(_, old), Some(Node::RichText(text))) = (self, state.at(place)) else {
+            return Vec::new();
+        };
+        let new = text.writings();
+        let gone = old.keys().filter(|dot| !new.contains_key(dot)).copied();
+        gone.zip(new.keys().filter(|dot| !old.contains_key(dot)).copied()).collect()
+    }
+}
+
+/// What takes new formats away and puts those back that are gone, as they were: what others wrote since stands.
+fn revert(
+    place: &Path,
+    old: &BTreeMap<Dot, Writing>,
+    new: &BTreeMap<Dot, Writing>,
+) -> Option<Step> {
+    let away = new.keys().filter(|dot| !old.contains_key(dot)).copied().collect::<Vec<_>>();
+    let again = old.iter().filter(|(dot, _)| !new.contains_key(dot));
+    let again: BTreeMap<_, _> = again.map(|(dot, it)| (*dot, it.clone())).collect();
+    let anything = !away.is_empty() || !again.is_empty();
+    anything.then(|| Step::Revert { place: place.clone(), away, again })
 }
 
 /// What is in the one and not in the other: new dots, and those that are gone.
@@ -348,6 +414,11 @@ fn restore(part: &Node, place: &Path, steps: &mut Vec<Step>) {
         Node::Text(text) => {
             let insert = text.to_string().into();
             steps.extend(splice(place, None, Vec::new(), insert, text.spans()));
+        }
+        Node::RichText(text) => {
+            let insert = text.to_string().into();
+            steps.extend(splice(place, None, Vec::new(), insert, text.text().spans()));
+            steps.extend(text.formatting().into_iter().map(call));
         }
         Node::List(list) => {
             let insert = Value::list(list.iter());

@@ -14,6 +14,7 @@ pub use log::Log;
 pub use lseq::Lseq;
 pub use movable::MovableList;
 pub use rga::Rga;
+pub(crate) use rich_text::Writing;
 pub use rich_text::{Expand, Mark, RichText, Span};
 pub(crate) use text::difference;
 pub use text::{IMPORT_CHUNK_CHARS, Text};

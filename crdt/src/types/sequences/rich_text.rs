@@ -1,371 +1,330 @@
-//! Rich text: text, and marks on ranges of it.
+//! Rich text: characters, marks over them, and attributes of blocks.
+//!
+//! State: a text, and a layer of formats by the place they hang on: the range between two anchors, which are
+//! characters, deleted or not, with a side; or the newline that ends a block. Which marks cover a character is never
+//! stored; it follows from where the anchors stand in the text, whatever was inserted and deleted since.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-use crate::algebra::DotFun;
-use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
-use crate::crdt::{About, Arg, Call, Catalogued, Crdt, EditError, arg, count_arg, end_of, op};
-use crate::dot::Dot;
+use crate::algebra::{Chars, Elements, codec_fields};
+use crate::causal::CausalContext;
+use crate::crdt::{
+    About, Arg, Call, Catalogued, Crdt, EditError, arg, count_arg, dot_arg, end_of, op, ranges_arg,
+};
+use crate::dot::{Dot, DotRange, LogId};
 use crate::node::Kind;
-use crate::store::{Change, DotStore};
+use crate::store::{Change, DotStore, Turnover};
 use crate::text_doc::Anchor;
-use crate::time::HybridTime;
+use crate::types::leaf;
 use crate::types::sequences::Text;
-use crate::types::{leaf, store};
 use crate::value::Value;
 
-store! {
-    /// Text whose ranges carry marks, by the rules of Peritext: what is typed at the end of bold text is bold, at the
-    /// end of a link it is not; overlapping marks of one key are settled by the latest, character by character.
-    /// Attributes of a block hang on the line break that ends it, or on the end of the text.
-    ///
-    /// ```
-    /// use meshwork_crdt::{Causal, HybridTime, LogId, Value, Writer, types::sequences::{Expand, RichText}};
-    /// let at = |time| Writer { log: LogId([1; 16]), time: HybridTime::at(time) };
-    /// let mut text = Causal::<RichText>::default();
-    /// text.edit(&at(1), |text, change| text.splice(change, 0, 0, "a bold word").unwrap());
-    /// text.edit(&at(2), |text, change| {
-    ///     text.mark(change, 2, 4, "bold", Value::Bool(true), Expand::After).unwrap()
-    /// });
-    /// text.edit(&at(3), |text, change| text.splice(change, 6, 0, "er").unwrap());
-    /// let spans = text.spans();
-    /// assert_eq!((spans[1].text.as_str(), spans[1].marks.len()), ("bolder", 1));
-    /// ```
-    pub struct RichText((Text, DotFun<(HybridTime, Mark)>));
-}
+mod cover;
+mod insert;
+mod place;
+mod spans;
+
+pub use cover::Mark;
+pub use place::Expand;
+pub use spans::Span;
+
+pub(crate) use place::Writing;
+
+use cover::{Cover, of_char};
+use place::{Formats, Layer, Place, and, expand_of};
+
+/// Attributes by key.
+type Attributes = BTreeMap<String, Value>;
+
+/// Text with marks over ranges of it, such as bold or a link, and attributes of its blocks, such as a heading.
+///
+/// A mark has a key and a value. Where marks of one key overlap the latest shows, character by character; marks that
+/// may lie over each other, such as comments, take keys of their own: `comment:7`. What is typed at the edge of a
+/// mark belongs to it if it grows there. A block ends with a newline or with the text, which is what its attributes
+/// hang on.
+///
+/// ```
+/// use meshwork_crdt::{Causal, Expand, HybridTime, Lattice, LogId, RichText, Writer};
+/// let at = |log| Writer { log: LogId([log; 16]), time: HybridTime::at(1) };
+/// let mut one = Causal::<RichText>::default();
+/// one.edit(&at(1), |text, change| text.insert(change, 0, "The fox jumped.").unwrap());
+/// let mut two = one.clone();
+/// one.edit(&at(1), |text, change| text.mark(change, 0..7, "bold", true, Expand::After).unwrap());
+/// two.edit(&at(2), |text, change| text.mark(change, 4..14, "bold", true, Expand::After).unwrap());
+/// one.join(two);
+/// one.edit(&at(1), |text, change| text.insert(change, 14, " high").unwrap());
+/// let [bold, plain] = &one.spans()[..] else { panic!() };
+/// assert_eq!((bold.text.as_str(), plain.text.as_str()), ("The fox jumped high", "."));
+/// assert_eq!(bold.marks["bold"], true.into());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RichText(Text, Formats);
 leaf!(RichText);
-
-/// Where a mark grows when something is inserted right at its edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expand {
-    /// Nowhere: a link, a comment.
-    None,
-    /// At its start.
-    Before,
-    /// At its end: bold and most others.
-    After,
-    /// At both.
-    Both,
-}
-
-/// What was said about a range.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    key: String,
-    /// Null takes the key away.
-    value: Value,
-    from: Anchor,
-    to: Anchor,
-    /// Whether it is about the block that ends there.
-    block: bool,
-}
-
-/// Text that is marked alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// The characters; a line break that has attributes of its block is a span of its own.
-    pub text: String,
-    /// Its marks by key.
-    pub marks: BTreeMap<String, Value>,
-    /// Of a line break, or of the empty span at the end of the text: the attributes of the block that ends there.
-    pub block: BTreeMap<String, Value>,
-}
-
-impl Encode for Anchor {
-    fn encode(&self, out: &mut Encoder<'_>) {
-        match self {
-            Self::Start => out.byte(0),
-            Self::After(dot) => {
-                out.byte(1);
-                dot.encode(out);
-            }
-            Self::Before(dot) => {
-                out.byte(2);
-                dot.encode(out);
-            }
-            Self::End => out.byte(3),
-        }
-    }
-}
-
-impl Decode for Anchor {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        match from.byte()? {
-            0 => Ok(Self::Start),
-            1 => Dot::decode(from).map(Self::After),
-            2 => Dot::decode(from).map(Self::Before),
-            3 => Ok(Self::End),
-            _ => Err(DecodeError::Invalid),
-        }
-    }
-}
-
-impl Encode for Mark {
-    fn encode(&self, out: &mut Encoder<'_>) {
-        self.key.encode(out);
-        self.value.encode(out);
-        self.from.encode(out);
-        self.to.encode(out);
-        self.block.encode(out);
-    }
-}
-
-impl Decode for Mark {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: String::decode(from)?,
-            value: Value::decode(from)?,
-            from: Anchor::decode(from)?,
-            to: Anchor::decode(from)?,
-            block: bool::decode(from)?,
-        })
-    }
-}
+codec_fields!(RichText(0, 1));
 
 impl std::fmt::Display for RichText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.text().fmt(f)
+        self.0.fmt(f)
     }
 }
 
-/// What settles which of two marks holds.
-type Age = (HybridTime, Dot);
-/// Which marks are in force somewhere: by key, by age.
-type Active<'a> = BTreeMap<&'a str, BTreeMap<Age, &'a Value>>;
-/// Where a mark begins or ends to hold.
-type Edge<'a> = (bool, Age, &'a Mark);
-
 impl RichText {
-    /// The text without its marks.
-    #[must_use]
-    pub fn text(&self) -> &Text {
-        &self.0.0
-    }
-
     /// Number of characters.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.text().len()
+        self.0.len()
     }
 
-    /// Whether there is no character.
+    /// Whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.text().is_empty()
+        self.0.is_empty()
     }
 
-    /// Replaces `delete` characters from `at` on; returns the delta, `None` if there are not as many. Line breaks
-    /// that split a block take its attributes along. O(log n), O(marks) if there are line breaks.
+    /// The characters without their formats.
+    #[must_use]
+    pub fn text(&self) -> &Text {
+        &self.0
+    }
+
+    /// Every mark there is, also those that others hide or that cover nothing, in no particular order.
+    pub fn marks(&self) -> impl Iterator<Item = Mark<'_>> {
+        cover::marks(&self.1)
+    }
+
+    /// Inserts before the character at `index`; returns the delta, `None` if there is no such place. Newlines
+    /// take the attributes of the block they split. O(log n); O(marks) beside deleted characters.
+    #[must_use]
+    pub fn insert(&self, change: &mut Change, index: usize, text: &str) -> Option<Self> {
+        let inserted = match self.seat(index) {
+            None => self.0.insert(change, index, text)?,
+            seat => self.0.insert_after(change, seat, text)?,
+        };
+        let formats = self.split_blocks(change, index, &inserted, text)?;
+        Some(Self(inserted, formats))
+    }
+
+    /// Deletes `len` characters from `index` on; returns the delta, `None` if there are not as many.
+    #[must_use]
+    pub fn delete(&self, change: &mut Change, index: usize, len: usize) -> Option<Self> {
+        Some(Self(self.0.delete(change, index, len)?, Formats::default()))
+    }
+
+    /// Replaces `delete` characters from `index` on; returns the delta, `None` if there are not as many.
     #[must_use]
     pub fn splice(
         &self,
         change: &mut Change,
-        at: usize,
+        index: usize,
         delete: usize,
         insert: &str,
     ) -> Option<Self> {
-        let text = self.text().splice(change, at, delete, insert)?;
-        let mut marks = DotFun::default();
-        if insert.contains('\n')
-            && let Some(dots) = text.chars().first_inserted()
-        {
-            let attributes = self.block_at(at);
-            for (offset, _) in (0..).zip(insert.chars()).filter(|(_, c)| *c == '\n') {
-                let dot = dots.first().plus(offset);
-                let (from, to) = (Anchor::Before(dot), Anchor::After(dot));
-                for (key, value) in &attributes {
-                    let (key, value) = (key.clone(), value.clone());
-                    let mark = Mark { key, value, from, to, block: true };
-                    marks.join_one(change.dot(), (change.time(), mark));
-                }
-            }
-        }
-        Some(Self((text, marks)))
+        self.0.chars().slice(index, delete)?;
+        let inserted = self.insert(change, index, insert)?;
+        Some(and(inserted, self.delete(change, index, delete)?))
     }
 
-    /// Marks `len` characters from `at` on; returns the delta, `None` if there are not as many, or none. O(log n).
+    /// The attributes that the newlines of an insertion take over.
+    fn split_blocks(
+        &self,
+        change: &mut Change,
+        index: usize,
+        inserted: &Text,
+        text: &str,
+    ) -> Option<Formats> {
+        if self.1.is_empty() || !text.contains('\n') {
+            return Some(Formats::default());
+        }
+        let first = inserted.chars().first_inserted()?.first();
+        let block = self.block_ended_by(self.block_end(index)?);
+        let mut formats = Layer::default();
+        for (at, _) in (0..).zip(text.chars()).filter(|(_, c)| *c == '\n') {
+            formats.write_block(change, Some(first.plus(at)), &block);
+        }
+        Some(formats.done())
+    }
+
+    /// The newline that ends the block of the character at an index; `None` inside if the end of the text does.
+    fn block_end(&self, index: usize) -> Option<Option<Dot>> {
+        if index >= self.len() {
+            return (index == self.len()).then_some(None);
+        }
+        let weave = self.0.chars().weave()?;
+        let cursor = weave.find(u32::try_from(index).ok()?)?;
+        let mut skip = cursor.offset;
+        for piece in weave.pieces.iter_from(cursor) {
+            if piece.visible() {
+                let first = piece.first.plus(skip);
+                let slice = weave.slice(first, piece.len() - skip);
+                if let Some((before, _)) = slice.split_once('\n') {
+                    let before = u32::try_from(Chars::count(before)).ok()?;
+                    return Some(Some(weave.dot_of(first.plus(before))));
+                }
+            }
+            skip = 0;
+        }
+        Some(None)
+    }
+
+    /// Marks a range of characters; returns the delta, `None` if it is not in the text. A null takes marks of the
+    /// key away there. O(log n).
     #[must_use]
     pub fn mark(
         &self,
         change: &mut Change,
-        at: usize,
-        len: usize,
+        range: Range<usize>,
         key: &str,
-        value: Value,
+        value: impl Into<Value>,
         expand: Expand,
     ) -> Option<Self> {
-        let last = at.checked_add(len.checked_sub(1)?)?;
-        let chars = self.text().chars();
-        let (first, last) = (chars.dot_at(at)?, chars.dot_at(last)?);
-        let from = match expand {
-            Expand::Before | Expand::Both => {
-                chars.before_in_order(first).map_or(Anchor::Start, Anchor::After)
-            }
-            Expand::None | Expand::After => Anchor::Before(first),
+        let Range { start, end } = range;
+        if start >= end || end > self.len() {
+            return (start == end && end <= self.len()).then(Self::default);
+        }
+        let chars = self.0.chars();
+        let (first, last) = (chars.dot_at(start)?, chars.dot_at(end - 1)?);
+        let from = match expand.at_start() {
+            true => chars.before_in_order(first).map_or(Anchor::Start, Anchor::After),
+            false => Anchor::Before(first),
         };
-        let to = match expand {
-            Expand::After | Expand::Both => {
-                chars.after_in_order(last).map_or(Anchor::End, Anchor::Before)
-            }
-            Expand::None | Expand::Before => Anchor::After(last),
+        let to = match expand.at_end() {
+            true => chars.after_in_order(last).map_or(Anchor::End, Anchor::Before),
+            false => Anchor::After(last),
         };
-        Some(Self::marked(change, Mark { key: key.to_owned(), value, from, to, block: false }))
+        let place = Place::Range(from, to, key.to_owned());
+        Some(self.write(change, place, value.into()))
     }
 
-    /// Says something of the block that holds a place, up to its line break; returns the delta, `None` if there is no
-    /// such place. Null takes the key away. O(n).
+    /// Takes marks of a key away from a range of characters; returns the delta, `None` if it is not in the text.
+    ///
+    /// What is typed at an edge later belongs to the mark that goes on there if that grows at its end, or start. Where
+    /// none goes on, the edge is that of the mark taken away. O(pieces + marks log marks).
+    #[must_use]
+    pub fn unmark(&self, change: &mut Change, range: Range<usize>, key: &str) -> Option<Self> {
+        if range.start >= range.end || range.end > self.len() {
+            return self.mark(change, range, key, Value::Null, Expand::None);
+        }
+        let mut cover = Cover::new(self.0.chars(), &self.1);
+        let mut expand_at = |index: Option<usize>| {
+            cover.advance(of_char(self.rank_at(index?)?));
+            let mark = cover.shown().find(|mark| mark.key == key)?;
+            Some(expand_of(mark.start, mark.end))
+        };
+        let before = expand_at(range.start.checked_sub(1));
+        let (first, last) = (expand_at(Some(range.start)), expand_at(Some(range.end - 1)));
+        let after = expand_at(Some(range.end));
+        let at_start = match (before, first) {
+            (Some(before), _) => !before.at_end(),
+            (None, first) => first.is_some_and(Expand::at_start),
+        };
+        let at_end = match (last, after) {
+            (_, Some(after)) => !after.at_start(),
+            (last, None) => last.is_none_or(Expand::at_end),
+        };
+        self.mark(change, range, key, Value::Null, Expand::of(at_start, at_end))
+    }
+
+    /// Gives the block of the character at `index`, or the last one, an attribute; returns the delta, `None` if there
+    /// is no such place. A null takes it away. O(log n), and the length of the block.
     #[must_use]
     pub fn set_block(
         &self,
         change: &mut Change,
-        at: usize,
+        index: usize,
         key: &str,
-        value: Value,
+        value: impl Into<Value>,
     ) -> Option<Self> {
-        if at > self.len() {
-            return None;
-        }
-        let (from, to) = match self.end_of_block(at).and_then(|end| self.text().chars().dot_at(end))
-        {
-            Some(dot) => (Anchor::Before(dot), Anchor::After(dot)),
-            None => (Anchor::End, Anchor::End),
-        };
-        Some(Self::marked(change, Mark { key: key.to_owned(), value, from, to, block: true }))
+        let place = Place::Block(self.block_end(index)?, key.to_owned());
+        Some(self.write(change, place, value.into()))
     }
 
-    fn marked(change: &mut Change, mark: Mark) -> Self {
-        let marks = DotFun::of(change.dot(), (change.time(), mark));
-        Self((Text::default(), marks))
-    }
-
-    /// Where the line break of a block is; `None` for the last one.
-    fn end_of_block(&self, at: usize) -> Option<usize> {
-        let text = self.to_string();
-        let breaks = text.chars().enumerate().skip(at);
-        breaks.filter(|(_, c)| *c == '\n').map(|(index, _)| index).next()
-    }
-
-    /// The attributes of the block that holds a place. O(n).
+    /// The attributes of the block of the character at `index`, or of the last one; `None` if there is no such place.
     #[must_use]
-    pub fn block_at(&self, at: usize) -> BTreeMap<String, Value> {
-        let end = self.end_of_block(at).unwrap_or_else(|| self.len());
-        self.blocks().remove(&end).unwrap_or_default()
+    pub fn block_at(&self, index: usize) -> Option<BTreeMap<String, Value>> {
+        Some(self.block_ended_by(self.block_end(index)?))
     }
 
-    /// The attributes of all blocks by where they end.
-    fn blocks(&self) -> BTreeMap<usize, BTreeMap<String, Value>> {
-        let mut latest: BTreeMap<(usize, &str), (Age, &Value)> = BTreeMap::new();
-        for (dot, (time, mark)) in self.0.1.iter().filter(|(_, (_, mark))| mark.block) {
-            let end = match mark.from {
-                Anchor::Before(at) => self
-                    .place_of(mark.from)
-                    .filter(|end| self.text().chars().dot_at(*end) == Some(at)),
-                _ => Some(self.len()),
-            };
-            let Some(end) = end else { continue };
-            let said = ((*time, dot), &mark.value);
-            let known = latest.entry((end, &mark.key)).or_insert(said);
-            if known.0 < said.0 {
-                *known = said;
-            }
+    /// Writes at a place, in place of what has been written there.
+    fn write(&self, change: &mut Change, place: Place, value: Value) -> Self {
+        if let Some(writings) = self.1.get(&place) {
+            change.forget_all(writings);
         }
-        let mut blocks: BTreeMap<usize, BTreeMap<String, Value>> = BTreeMap::new();
-        for ((end, key), (_, value)) in latest {
-            if *value != Value::Null {
-                blocks.entry(end).or_default().insert(key.to_owned(), value.clone());
-            }
-        }
-        blocks
+        let mut formats = Layer::default();
+        formats.write(change, place, value);
+        Self(Text::default(), formats.done())
     }
 
-    /// The index at which an anchor stands; `None` if it keeps to an unknown character.
-    fn place_of(&self, anchor: Anchor) -> Option<usize> {
-        let chars = self.text().chars();
-        match anchor {
-            Anchor::Start => Some(0),
-            Anchor::End => Some(self.len()),
-            Anchor::Before(dot) => chars.position_of(dot),
-            Anchor::After(dot) => {
-                let at = chars.position_of(dot)?;
-                Some(at + usize::from(chars.dot_at(at) == Some(dot)))
-            }
-        }
-    }
-
-    /// The text in spans that are marked alike, in order. O(n + m log m) for m marks.
+    /// Deletes all characters, and takes all formats away, as far as they have been seen; returns the delta.
     #[must_use]
-    pub fn spans(&self) -> Vec<Span> {
-        let text = self.to_string();
-        let mut edges: BTreeMap<usize, Vec<Edge<'_>>> = BTreeMap::new();
-        for (dot, (time, mark)) in self.0.1.iter().filter(|(_, (_, mark))| !mark.block) {
-            let places = self.place_of(mark.from).zip(self.place_of(mark.to));
-            if let Some((from, to)) = places.filter(|(from, to)| from < to) {
-                edges.entry(from).or_default().push((true, (*time, dot), mark));
-                edges.entry(to).or_default().push((false, (*time, dot), mark));
-            }
-        }
-        let blocks = self.blocks();
-        let mut cuts: BTreeSet<usize> = edges.keys().copied().collect();
-        for end in blocks.keys().filter(|end| **end < self.len()) {
-            cuts.extend([*end, *end + 1]);
-        }
-        cuts.extend([0, self.len()]);
-        let mut spans: Vec<Span> = Vec::new();
-        let mut active = Active::new();
-        let mut rest = text.chars();
-        let mut cuts = cuts.into_iter().peekable();
-        while let Some(cut) = cuts.next() {
-            for (starts, age, mark) in edges.get(&cut).into_iter().flatten() {
-                let of_key = active.entry(&mark.key).or_default();
-                if *starts {
-                    of_key.insert(*age, &mark.value);
-                } else {
-                    of_key.remove(age);
-                }
-            }
-            let Some(next) = cuts.peek() else { break };
-            let text: String = rest.by_ref().take(next - cut).collect();
-            let block = blocks.get(&cut).cloned().unwrap_or_default();
-            push(&mut spans, Span { text, marks: in_force(&active), block });
-        }
-        if let Some(block) = blocks.get(&self.len()) {
-            let (text, marks) = (String::new(), BTreeMap::new());
-            spans.push(Span { text, marks, block: block.clone() });
-        }
-        spans
+    pub fn clear(&self, change: &mut Change) -> Self {
+        let text = self.0.delete_spans(change, &self.0.spans());
+        change.forget_all(&self.1);
+        Self(text.unwrap_or_default(), Formats::default())
     }
 
-    /// The marks of the character at an index. O(n + m log m).
-    #[must_use]
-    pub fn marks_at(&self, index: usize) -> BTreeMap<String, Value> {
-        let mut before = 0;
-        for span in self.spans() {
-            before += span.text.chars().count();
-            if index < before {
-                return span.marks;
-            }
-        }
-        BTreeMap::new()
+    /// What was written where, by dots.
+    pub(crate) fn writings(&self) -> BTreeMap<Dot, Writing> {
+        let writings = self.1.iter().flat_map(|(place, writings)| {
+            writings.iter().map(|(dot, (time, value))| {
+                let (place, value) = (place.clone(), value.0.clone());
+                (dot, Writing { place, time: *time, value })
+            })
+        });
+        writings.collect()
+    }
+
+    /// Takes writings away by their dots, and puts others there again as they were.
+    fn revert(&self, change: &mut Change, away: &[DotRange], again: Vec<Writing>) -> Self {
+        let mut gone = CausalContext::default();
+        away.iter().for_each(|range| {
+            gone.insert_range(*range);
+        });
+        self.1.dots(&mut |range| gone.overlap(range).for_each(|part| change.forget_range(part)));
+        let mut formats = Layer::default();
+        again.into_iter().for_each(|writing| formats.add(change.dot(), writing));
+        Self(Text::default(), formats.done())
     }
 }
 
-fn in_force(active: &Active<'_>) -> BTreeMap<String, Value> {
-    let latest = active.iter().filter_map(|(key, of_key)| {
-        let (_, value) = of_key.last_key_value()?;
-        (**value != Value::Null).then(|| ((*key).to_owned(), (*value).clone()))
-    });
-    latest.collect()
-}
+impl DotStore for RichText {
+    fn join_store(
+        &mut self,
+        seen: &CausalContext,
+        other: Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let text = self.0.join_store(seen, other.0, theirs, turnover);
+        let formats = self.1.join_store(seen, other.1, theirs, turnover);
+        text || formats
+    }
 
-fn push(spans: &mut Vec<Span>, span: Span) {
-    match spans.last_mut() {
-        _ if span.text.is_empty() => {}
-        Some(last)
-            if last.marks == span.marks && last.block.is_empty() && span.block.is_empty() =>
-        {
-            last.text.push_str(&span.text);
-        }
-        _ => spans.push(span),
+    fn dots(&self, each: &mut dyn FnMut(DotRange)) {
+        self.0.dots(each);
+        self.1.dots(each);
+    }
+
+    fn store_since(&self, seen: &CausalContext) -> Self {
+        Self(self.0.store_since(seen), self.1.store_since(seen))
+    }
+
+    fn split_store(self) -> Vec<Self> {
+        let texts = self.0.split_store().into_iter().map(|text| Self(text, Formats::default()));
+        let formats = self.1.split_store().into_iter().map(|it| Self(Text::default(), it));
+        texts.chain(formats).filter(|part| !part.is_bottom()).collect()
+    }
+
+    fn authored_by(&self, author: LogId) -> bool {
+        self.0.authored_by(author) && self.1.authored_by(author)
+    }
+
+    fn is_bottom(&self) -> bool {
+        self.0.is_bottom() && self.1.is_bottom()
+    }
+
+    fn is_live(&self) -> bool {
+        self.0.is_live() || self.1.is_live()
     }
 }
 
@@ -374,79 +333,117 @@ impl Crdt for RichText {
         &Self::ABOUT
     }
 
-    /// Runs of text with their attributes, as in Quill's Delta format.
+    /// A list of runs in the manner of Quill's Delta form: `{"insert": text, "attributes": {…}}`, the attributes of
+    /// a block on the newline that ends it, and no marks there. Those of a last block without a newline are on an
+    /// empty run at the end.
     fn value(&self) -> Value {
-        Value::list(self.spans().into_iter().map(|span| {
-            let attributes: BTreeMap<String, Value> =
-                span.marks.into_iter().chain(span.block).collect();
-            let mut run = BTreeMap::from([("insert".to_owned(), Value::Text(span.text))]);
-            if !attributes.is_empty() {
-                run.insert("attributes".to_owned(), Value::Map(attributes));
-            }
-            Value::Map(run)
-        }))
+        self.runs()
     }
 
     fn call(&self, change: &mut Change, path: &[Value], call: &Call) -> Result<Self, EditError> {
         end_of(path)?;
-        let mut mark = |at, len, key, value, expand| {
-            let key: String = arg(key)?;
-            Ok(self.mark(change, count_arg(at)?, count_arg(len)?, &key, value, expand))
-        };
         let delta = match call.parts() {
-            ("mark", [at, len, key, value]) => mark(at, len, key, value.clone(), Expand::After)?,
-            ("pin", [at, len, key, value]) => mark(at, len, key, value.clone(), Expand::None)?,
-            ("unmark", [at, len, key]) => mark(at, len, key, Value::Null, Expand::After)?,
             ("splice", [at, delete, text]) => {
                 let text: String = arg(text)?;
                 self.splice(change, count_arg(at)?, count_arg(delete)?, &text)
             }
-            ("append", [text]) => self.splice(change, self.len(), 0, &arg::<String>(text)?),
+            ("splice-at", [after, delete, insert]) => {
+                self.splice_at(change, after, &ranges_arg(delete)?, insert)?
+            }
+            ("append", [text]) => self.insert(change, self.len(), &arg::<String>(text)?),
+            ("mark", [at, count, key, value, expand]) => {
+                let (range, expand) = (range_arg(at, count)?, Expand::from_value(expand)?);
+                self.mark(change, range, &key_arg(key), value.clone(), expand)
+            }
+            ("unmark", [at, count, key]) => {
+                self.unmark(change, range_arg(at, count)?, &key_arg(key))
+            }
             ("set-block", [at, key, value]) => {
-                let key: String = arg(key)?;
-                self.set_block(change, count_arg(at)?, &key, value.clone())
+                self.set_block(change, count_arg(at)?, &key_arg(key), value.clone())
+            }
+            ("revert", [away, Value::List(again)]) => {
+                let again: Result<Vec<Writing>, _> =
+                    again.iter().map(Writing::from_value).collect();
+                Some(self.revert(change, &ranges_arg(away)?, again?))
             }
             ("set", [text]) => {
                 let text: String = arg(text)?;
-                let (at, delete, insert) = self.text().difference(&text);
+                let (at, delete, insert) = self.0.difference(&text);
                 self.splice(change, at, delete, insert)
             }
-            ("clear", []) => {
-                self.0.1.dots(&mut |range| change.forget_range(range));
-                self.splice(change, 0, self.len(), "")
-            }
+            ("clear", []) => Some(self.clear(change)),
             _ => return Err(call.unknown(&Self::ABOUT)),
         };
         delta.ok_or(EditError::OutOfRange)
     }
 }
 
+impl RichText {
+    /// Deletes characters by their dots, and inserts others after a dot, or brings some back where they stood.
+    fn splice_at(
+        &self,
+        change: &mut Change,
+        after: &Value,
+        delete: &[DotRange],
+        insert: &Value,
+    ) -> Result<Option<Self>, EditError> {
+        let inserted = match insert {
+            Value::List(_) => self.bring_back(change, &ranges_arg(insert)?),
+            text => {
+                let (after, text) = (dot_arg(after)?, arg::<String>(text)?);
+                let inserted = self.0.insert_after(change, after, &text);
+                inserted.map(|text| Self(text, Formats::default()))
+            }
+        };
+        let gone = self.0.delete_spans(change, delete);
+        Ok(inserted.zip(gone).map(|(new, gone)| and(new, Self(gone, Formats::default()))))
+    }
+}
+
+fn range_arg(at: &Value, count: &Value) -> Result<Range<usize>, EditError> {
+    let (start, count) = (count_arg(at)?, count_arg(count)?);
+    Ok(start..start.saturating_add(count))
+}
+
+fn key_arg(key: &Value) -> String {
+    key.clone().into_key()
+}
+
 impl Catalogued for RichText {
     const ABOUT: About = About {
         kind: Kind::RichText,
         family: "sequences",
-        what: "text with marks on ranges and attributes of blocks",
-        rule: "text as `text`; of marks of one key on one character the latest holds",
-        algebra: "Text × Causal<DotFun<mark>>",
-        cost: "O(log n); reading O(n + m log m) for m marks",
-        source: "Litt, Lim, Kleppmann, van Hardenberg 2022 (Peritext)",
+        what: "text with marks such as bold or a link, and blocks such as headings",
+        rule: "as text; per character, or block, and key the latest mark wins; marks grow at their edges as they say",
+        algebra: "Sequence<char> × Causal<DotMap<anchors × key, LWW value>>",
+        cost: "O(log n) to change, O(marks) beside deleted characters; O(n + marks log marks) to read",
+        source: "Litt, Lim, Kleppmann & van Hardenberg 2022 (Peritext)",
         operations: &[
             op("splice", &[Arg::Index, Arg::Count, Arg::Text], "replaces characters at an index"),
+            op(
+                "splice-at",
+                &[Arg::Value, Arg::Value, Arg::Value],
+                "inserts text after a dot [log, number], or brings ranges back, and deletes ranges [log, number, length]",
+            ),
             op("append", &[Arg::Text], "inserts at the end"),
             op(
                 "mark",
-                &[Arg::Index, Arg::Count, Arg::Key, Arg::Value],
-                "marks characters; what is typed at their end is marked too",
+                &[Arg::Index, Arg::Count, Arg::Key, Arg::Value, Arg::Value],
+                "marks characters; a null unmarks; grows at \"after\" (or null), \"before\", \"both\", \"none\"",
+            ),
+            op("unmark", &[Arg::Index, Arg::Count, Arg::Key], "takes marks of a key away"),
+            op(
+                "set-block",
+                &[Arg::Index, Arg::Key, Arg::Value],
+                "gives the block of the character at an index an attribute; a null takes it away",
             ),
             op(
-                "pin",
-                &[Arg::Index, Arg::Count, Arg::Key, Arg::Value],
-                "marks just these characters, as a link or a comment",
+                "revert",
+                &[Arg::Value, Arg::Value],
+                "takes formats away by ranges [log, number, length], and puts others back as they were",
             ),
-            op("unmark", &[Arg::Index, Arg::Count, Arg::Key], "takes a mark away"),
-            op("set-block", &[Arg::Index, Arg::Key, Arg::Value], "says something of a block"),
             op("set", &[Arg::Text], "becomes this text by the smallest change of one place"),
-            op("clear", &[], "deletes all characters and marks seen"),
+            op("clear", &[], "deletes all characters and formats seen"),
         ],
     };
 }

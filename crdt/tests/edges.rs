@@ -372,3 +372,15 @@ fn shapes_places_and_errors_can_be_written_and_read() {
     assert_eq!(HybridTime::at(5).tick(3), HybridTime(HybridTime::at(5).0 + 1));
     assert_eq!(HybridTime::at(5).tick(9).millis(), 9);
 }
+
+/// Found by fuzzing: a deletion whose last target is the highest number there is.
+#[test]
+fn numbers_at_their_end_are_refused() {
+    let state = [
+        0, 0, 2, 0, 114, 0, 2, 48, 0, 1, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 65, 1,
+        0, 61, 198, 1, 0, 0, 0, 3, 0, 114, 0, 2, 48, 0, 9, 8, 0, 32,
+    ];
+    for kind in Kind::ALL {
+        assert!(Object::decode_state(&Shape::new(kind), &state).is_err(), "{kind:?}");
+    }
+}

@@ -101,7 +101,7 @@ impl Gone {
 
     /// What is deleted.
     pub fn targets(&self) -> DotRange {
-        let start = if self.backward { self.target.seq + 1 - self.len } else { self.target.seq };
+        let start = if self.backward { self.target.seq - (self.len - 1) } else { self.target.seq };
         DotRange { log: self.target.log, start, len: self.len }
     }
 
@@ -117,7 +117,7 @@ impl Gone {
     /// The part that deletes some of its targets.
     pub fn part_of(&self, targets: DotRange) -> Self {
         let by = if self.backward {
-            self.target.seq + 1 - targets.end()
+            self.target.seq - (targets.end() - 1)
         } else {
             targets.start - self.target.seq
         };

@@ -384,3 +384,11 @@ fn numbers_at_their_end_are_refused() {
         assert!(Object::decode_state(&Shape::new(kind), &state).is_err(), "{kind:?}");
     }
 }
+
+/// Found by fuzzing: a hall of four thousand million seats takes no longer to show than one of ten thousand.
+#[test]
+fn a_hall_has_no_more_seats_than_can_be_looked_at() {
+    let state = [0, 1, 77, 0, 1, 228, 228, 228, 228, 5, 0, 0];
+    let hall = Object::decode_state(&Shape::new(Kind::Seats), &state).unwrap();
+    assert_eq!(hall.value().to_string(), r#"{"seats":10000,"taken":{}}"#);
+}

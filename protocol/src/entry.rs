@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::body::Body;
+use crate::body::{Body, Voice};
 use crate::envelope;
 use crate::identity::{self, Identity};
 use crate::ids::{DeviceId, EntryHash, EpochId, LogId, Pseudonym};
@@ -101,11 +101,14 @@ impl Head {
     pub(crate) const NONE: Self = Self { seq: 0, hash: EntryHash::NONE };
 }
 
+/// The epoch an entry is sealed under, and the membership its author saw.
+pub(crate) type Under = (EpochId, AuthRef);
+
 /// One entry without its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SealedEntry {
     /// Epoch and authority; absent when they are those of the entry before it in the run.
-    under: Option<(EpochId, AuthRef)>,
+    under: Option<Under>,
     ciphertext: Bytes,
 }
 
@@ -145,6 +148,26 @@ impl SealedRun {
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         envelope::wrap(VERSION, KIND_RUN, self)
+    }
+
+    /// One entry that a peer sent without what can be known of it.
+    pub(crate) fn next(
+        log: LogId,
+        seq: u64,
+        under: Under,
+        ciphertext: Bytes,
+        signature: Signature,
+    ) -> Self {
+        let entries = vec![SealedEntry { under: Some(under), ciphertext }];
+        Self { log, opening: None, first: seq, entries, signature }
+    }
+
+    /// The ciphertext and the signature, if it is one entry that does not start its log.
+    pub(crate) fn single(&self) -> Option<(&Bytes, Signature)> {
+        match self.entries.as_slice() {
+            [entry] if self.opening.is_none() => Some((&entry.ciphertext, self.signature)),
+            _ => None,
+        }
     }
 
     /// The same run from entry `seq` on; `None` if nothing is left.
@@ -224,11 +247,11 @@ pub(crate) struct VerifiedRun {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     hash: EntryHash,
-    epoch: EpochId,
+    under: Under,
 }
 
 impl VerifiedRun {
-    /// Seals and signs one entry of this device's own log.
+    /// Seals and signs one entry of this device's own log, of which `body` is the padded plaintext.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn seal(
         space: Pseudonym,
@@ -236,13 +259,13 @@ impl VerifiedRun {
         before: Head,
         epoch: EpochId,
         auth: AuthRef,
-        body: &Body,
+        body: &[u8],
         key: &SenderKey,
         identity: &Identity,
     ) -> Self {
         let log = opening.log(space);
         let first = before.seq + 1;
-        let ciphertext = key.seal(first, &body.to_padded_bytes(), &bound(space, log, epoch));
+        let ciphertext = key.seal(first, body, &bound(space, log, epoch));
         let sealed = SealedRun {
             log,
             opening: (first == 1).then_some(opening),
@@ -274,7 +297,7 @@ impl VerifiedRun {
             let seq = head.seq.saturating_add(1);
             let hash = entry_hash(space, sealed.log, seq, head.hash, under, &entry.ciphertext.0);
             head = Head { seq, hash };
-            places.push(Place { hash, epoch: under.0 });
+            places.push(Place { hash, under });
         }
         Self { sealed, before: before.hash, places }
     }
@@ -293,6 +316,17 @@ impl VerifiedRun {
             seq: self.sealed.last(),
             hash: self.places.last().map_or(self.before, |place| place.hash),
         }
+    }
+
+    pub(crate) fn sealed(&self) -> &SealedRun {
+        &self.sealed
+    }
+
+    /// What the last entry is sealed under, and the first entry of the run from which on that is so.
+    pub(crate) fn under(&self) -> Option<(Under, u64)> {
+        let last = self.places.last()?.under;
+        let same = self.places.iter().rev().take_while(|place| place.under == last).count();
+        Some((last, self.sealed.last().saturating_add(1).saturating_sub(same as u64)))
     }
 
     pub(crate) fn before(&self) -> EntryHash {
@@ -314,17 +348,25 @@ impl VerifiedRun {
     }
 
     /// Decrypts entry `seq`.
-    pub(crate) fn open(&self, space: Pseudonym, seq: u64, keys: &mut Keyring) -> Opening {
+    pub(crate) fn open(
+        &self,
+        space: Pseudonym,
+        seq: u64,
+        keys: &mut Keyring,
+        voice: &Voice,
+    ) -> Opening {
         let index = seq.checked_sub(self.sealed.first).and_then(|i| usize::try_from(i).ok());
         let found = index.and_then(|i| Some((self.sealed.entries.get(i)?, self.places.get(i)?)));
         let Some((entry, place)) = found else { return Opening::Unreadable };
-        let Some(key) = keys.sender(place.epoch, self.sealed.log) else {
+        let Some(key) = keys.sender(place.under.0, self.sealed.log) else {
             return Opening::NoKey;
         };
-        let bound = bound(space, self.sealed.log, place.epoch);
+        let bound = bound(space, self.sealed.log, place.under.0);
         match key.open(seq, &entry.ciphertext.0, &bound) {
-            Some(plain) => match Body::from_padded_bytes(&plain) {
-                Some(body) => Opening::Opened(Opened { log: self.sealed.log, seq, body }),
+            Some(plain) => match Body::from_padded_bytes(&plain, place.under.0, voice) {
+                Some((body, voice)) => {
+                    Opening::Opened(Opened { log: self.sealed.log, seq, body, voice })
+                }
                 None => Opening::Unreadable,
             },
             None => Opening::Unreadable,
@@ -350,6 +392,8 @@ pub(crate) struct Opened {
     pub log: LogId,
     pub seq: u64,
     pub body: Body,
+    /// What the next entry of the log can lean on.
+    pub voice: Voice,
 }
 
 fn entry_hash(
@@ -357,7 +401,7 @@ fn entry_hash(
     log: LogId,
     seq: u64,
     before: EntryHash,
-    under: (EpochId, AuthRef),
+    under: Under,
     ciphertext: &[u8],
 ) -> EntryHash {
     let mut hasher = blake3::Hasher::new_derive_key("meshwork entry hash 1");

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{Bytes, Head, LogOpening};
+use crate::entry::{Bytes, Head, LogOpening, Under};
 use crate::ids::{EntryHash, LogId, ObjectId, OpId, Pseudonym};
 
 /// Version of the layout, kept in its own row.
@@ -17,6 +17,7 @@ pub(crate) const KIND_LOG: u8 = 18;
 pub(crate) const KIND_RUN: u8 = 19;
 pub(crate) const KIND_META: u8 = 20;
 pub(crate) const KIND_PEER: u8 = 21;
+pub(crate) const KIND_VOICE: u8 = 22;
 
 /// The row that says which layout this is.
 pub(crate) fn format_key() -> Vec<u8> {
@@ -46,6 +47,11 @@ pub(crate) fn op_key(space: Pseudonym, op: OpId) -> Vec<u8> {
 /// What is known of one log.
 pub(crate) fn log_key(space: Pseudonym, log: LogId) -> Vec<u8> {
     key(b'l', space, &[&log.0])
+}
+
+/// What the next entry of a log can lean on, sealed.
+pub(crate) fn voice_key(space: Pseudonym, log: LogId) -> Vec<u8> {
+    key(b'c', space, &[&log.0])
 }
 
 /// A run of entries, by its last sequence number.
@@ -86,12 +92,29 @@ pub(crate) fn rows(letter: u8, space: Pseudonym) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// The row of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LogRow {
     pub opening: LogOpening,
     pub head: Head,
     /// Up to where the object rows contain this log.
     pub applied: u64,
+    /// What the head is sealed under, and since which entry.
+    pub under: Option<(Under, u64)>,
+    /// The change of the space's frontier that brought the head.
+    pub changed: u64,
+    /// Earlier heads that some peer may remember: the change that brought each, its number.
+    pub marks: Vec<(u64, u64)>,
+}
+
+/// What a peer and this device last agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PeerRow {
+    /// The hash of all heads.
+    pub root: [u8; 32],
+    /// The digest of the membership operations.
+    pub members: [u8; 32],
+    /// The last change of the frontier before.
+    pub at: u64,
 }
 
 /// The row of a run.

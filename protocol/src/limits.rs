@@ -15,7 +15,9 @@ pub const DEPS_PER_ENTRY_MAX: usize = 512;
 /// Most changes in one entry.
 pub const PARTS_PER_ENTRY_MAX: usize = 1024;
 /// Most logs in one space.
-pub const LOGS_PER_SPACE_MAX: usize = 256;
+pub const LOGS_PER_SPACE_MAX: usize = 16 * 1024;
+/// Most logs named by one entry.
+pub const LOGS_PER_ENTRY_MAX: usize = 1024;
 /// Logs mentioned by one entry after which the next edit starts another.
 pub const LOGS_PER_ENTRY_TARGET: usize = 64;
 /// Longest text that one edit may write, in bytes.
@@ -24,6 +26,16 @@ pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 pub const EDITS_PER_WISH_MAX: usize = 4096;
 /// Most heads in one frame.
 pub const HEADS_PER_FRAME_MAX: usize = 1024;
+/// Most ranges of logs in one frame.
+pub const RANGES_PER_FRAME_MAX: usize = 256;
+/// Logs up to which a first flight lists all heads; more are told as digests of ranges.
+pub const HEADS_LISTED_MAX: usize = 64;
+/// Logs up to which a range that differs is told head by head instead of in smaller ranges.
+pub const HEADS_PER_RANGE_MAX: usize = 32;
+/// Ranges that a range that differs is divided into.
+pub const RANGES_PER_ROUND: usize = 32;
+/// Agreements with peers after which a log no longer knows how far it was then.
+pub const MARKS_PER_LOG_MAX: usize = 8;
 /// Most objects in one space, deleted ones included.
 pub const OBJECTS_PER_SPACE_MAX: usize = 100_000;
 /// Longest object or space name, in bytes.

@@ -18,6 +18,8 @@ pub enum Rejection {
     BadOperation,
     /// A run whose hashes do not chain, or whose head signature is wrong; state unchanged.
     BadRun,
+    /// A run that does not follow from what is here, from a peer that did not write it; state unchanged.
+    Unchained,
     /// A run by a device that may not write, as far as known here; state unchanged.
     NotWriter,
     /// Two different entries with the same log and sequence number exist; state unchanged.
@@ -36,7 +38,7 @@ impl Rejection {
             Self::WrongVersion => 100,
             Self::Malformed | Self::BadRun | Self::BadOperation => 25,
             Self::Forked | Self::OverLimit | Self::OverCredit => 10,
-            Self::NotProven | Self::NotMember | Self::NotWriter => 2,
+            Self::NotProven | Self::NotMember | Self::NotWriter | Self::Unchained => 2,
         }
     }
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Rejection {
             Self::NotMember => "a frame it has no right to send",
             Self::BadOperation => "an invalid membership operation",
             Self::BadRun => "entries that do not verify",
+            Self::Unchained => "entries that do not follow from those known",
             Self::NotWriter => "entries of a device that may not write",
             Self::Forked => "an entry that contradicts a known one",
             Self::OverLimit => "more than a limit allows",

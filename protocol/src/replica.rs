@@ -2,7 +2,7 @@
 //!
 //! [`Replica::handle`] is the only mutator: inputs in, effects out, and it cannot fail. The host drains the
 //! effects once per group of inputs. Reads see what has been handled. The branches live beside this file:
-//! `received` (frames), `wishes` (the user), `spread` (what is owed to peers), `views` (reads).
+//! `received` (frames), `heads` (what peers hold), `wishes` (the user), `spread` (what is owed to peers), `views` (reads).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use crate::turn::Turn;
 use crate::view::Counters;
 use crate::wire::{Frame, Hello};
 
+mod heads;
 mod received;
 mod spread;
 mod views;
@@ -172,7 +173,7 @@ impl Replica {
                 && shared.known
                 && spread::peer_has_all(space, shared)
             {
-                spread::remember(space, session.peer, &mut turn);
+                space.agreed(session.peer, &mut turn);
             }
         }
     }

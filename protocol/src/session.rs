@@ -8,12 +8,18 @@ use crate::ids::{DeviceId, LogId, SpaceId, Time};
 use crate::limits;
 use crate::wire::{Claim, Tag};
 
+mod numbers;
+
+pub(crate) use numbers::{Base, Numbers};
+
 pub(crate) struct Session {
     pub peer: DeviceId,
     pub nonce: [u8; 16],
     pub their_nonce: Option<[u8; 16]>,
     /// What the peer claimed last; a space joined later may match.
-    pub claims: BTreeSet<Claim>,
+    pub claims: Vec<Claim>,
+    /// What was claimed here, each with whether it stands for a space; others are padding.
+    pub claimed: Vec<(Claim, bool)>,
     pub shared: BTreeMap<SpaceId, Shared>,
     pub penalty: u32,
     /// Run bytes sent to the peer.
@@ -22,6 +28,8 @@ pub(crate) struct Session {
     pub granted: u64,
     /// Run bytes the peer says it has sent.
     pub received: u64,
+    /// Run bytes that came since without saying how many there were in all.
+    pub uncounted: u64,
     /// Run bytes we last told the peer it may send in all.
     pub grant: u64,
     /// Whether something may have to be sent.
@@ -37,20 +45,38 @@ pub(crate) struct Shared {
     pub tag_in: Tag,
     /// Keys the digests compared on this link.
     pub key: [u8; 32],
-    /// Whether the peer has told what it holds, so that sending can start.
+    /// Whether the peer has told all it holds, so that a log it did not name is one it does not have.
     pub known: bool,
+    /// What both ends held when they last agreed, as this end remembers it.
+    pub base: Option<Base>,
+    pub numbers: Numbers,
+    /// Ranges of logs of which the peer has not told what it holds, by their first log; to an exclusive end.
+    open: BTreeMap<LogId, Option<LogId>>,
     pub progress: BTreeMap<LogId, Progress>,
+    /// Logs of which the peer may have to be sent something.
+    pub due: BTreeSet<LogId>,
+    /// Logs of which something was sent and not acknowledged.
+    pub unacked: BTreeSet<LogId>,
     /// Logs whose durable heads the peer has not been told yet.
     pub ack_due: BTreeSet<LogId>,
     /// Logs this device asked the peer not to push at once.
     pub pruned: BTreeSet<LogId>,
-    pub list_sent: Option<Time>,
+    /// Whether the peer was told what is held here in more than a digest.
+    pub told: bool,
+    /// Whether that was as changes since the base.
+    pub told_since: bool,
+    /// Whether the peer is known to remember the same base.
+    pub agreed: bool,
+    /// When the peer was last asked for what it holds.
+    pub asked: Option<Time>,
     pub ops_sent: Option<Time>,
 }
 
 /// What the peer has of one log.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
+    /// Whether the peer has told what it has of it, or cannot have any.
+    pub known: bool,
     /// Up to where the peer has it or was sent it on this link.
     pub sent: u64,
     /// Up to where the peer has it durably.
@@ -61,16 +87,21 @@ pub(crate) struct Progress {
     pub lazy: bool,
     /// When entries for a lazy log become late.
     pub late_at: Option<Time>,
+    /// The peer holds another branch of the log; what is here does not follow from it.
+    pub parted: bool,
+    /// The next run is to say in full what it is: the last one may not have been understood.
+    pub resend: bool,
 }
 
 impl Progress {
-    /// Takes in the peer's own list of what it holds: it has no more than that, whatever it acknowledged
-    /// before. What was sent since is on its way, unless this is the first list of the link.
-    pub(crate) fn correct(&mut self, listed: u64, first: bool) {
-        if first || listed < self.acked {
-            self.sent = listed;
-            self.acked = self.acked.min(listed);
+    /// Takes in the peer's own word of what it holds: it has no more than that, whatever it acknowledged
+    /// before. What was sent since is on its way, unless this is its first word on the link.
+    fn correct(&mut self, told: u64) {
+        if !self.known || told < self.acked {
+            self.sent = told;
+            self.acked = self.acked.min(told);
         }
+        self.known = true;
     }
 }
 
@@ -80,12 +111,14 @@ impl Session {
             peer,
             nonce,
             their_nonce: None,
-            claims: BTreeSet::new(),
+            claims: Vec::new(),
+            claimed: Vec::new(),
             shared: BTreeMap::new(),
             penalty: 0,
             sent: 0,
             granted: limits::CREDIT_BYTES,
             received: 0,
+            uncounted: 0,
             grant: limits::CREDIT_BYTES,
             dirty: true,
             wake: None,
@@ -101,25 +134,96 @@ impl Session {
     pub(crate) fn credit(&self) -> u64 {
         self.granted.saturating_sub(self.sent)
     }
+
+    /// Takes in how many run bytes the peer says it has sent in all; tells whether it may have.
+    pub(crate) fn counted(&mut self, sent: u64) -> bool {
+        let within = sent <= self.grant;
+        if within {
+            self.received = self.received.max(sent);
+            self.uncounted = 0;
+        }
+        within
+    }
+
+    /// Takes in run bytes that came without a count; tells whether they may have.
+    pub(crate) fn came(&mut self, bytes: u64) -> bool {
+        self.uncounted = self.uncounted.saturating_add(bytes);
+        self.uncounted <= limits::CREDIT_BYTES
+    }
+
+    /// Makes sure that some of the claims are padding.
+    pub(crate) fn pad_claims(&mut self, random: &mut impl FnMut() -> Claim) {
+        if self.claimed.iter().all(|(_, real)| *real) {
+            let fresh = (0..limits::CLAIMS_PADDED_TO).map(|_| (random(), false));
+            self.claimed.extend(fresh);
+        }
+    }
+
+    /// Claims a space, in the place of padding; the padding is drawn by `random`.
+    pub(crate) fn claim(&mut self, claim: Claim, random: &mut impl FnMut() -> Claim) {
+        if self.claimed.iter().any(|(known, _)| *known == claim) {
+            return;
+        }
+        self.pad_claims(random);
+        let free: Vec<usize> =
+            (0..).zip(&self.claimed).filter(|(_, (_, real))| !real).map(|(at, _)| at).collect();
+        let Claim([drawn, ..]) = random();
+        let place = free.get(usize::from(drawn) % free.len().max(1));
+        if let Some(place) = place.and_then(|at| self.claimed.get_mut(*at)) {
+            *place = (claim, true);
+        }
+    }
+
+    /// How frames from here name a space with this claim.
+    pub(crate) fn tag_of(&self, claim: Claim) -> Option<Tag> {
+        let place = self.claimed.iter().position(|(known, _)| *known == claim)?;
+        u32::try_from(place).ok().map(Tag)
+    }
 }
 
 impl Shared {
-    pub(crate) fn new(secret: &[u8; 32], ours: &Side, theirs: &Side) -> Self {
+    pub(crate) fn new(
+        (tag_out, tag_in): (Tag, Tag),
+        secret: &[u8; 32],
+        ours: &Side,
+        theirs: &Side,
+    ) -> Self {
         Self {
-            tag_out: tag(secret, ours, theirs),
-            tag_in: tag(secret, theirs, ours),
+            tag_out,
+            tag_in,
             key: session_key(secret, ours, theirs),
             known: false,
+            base: None,
+            numbers: Numbers::default(),
+            open: BTreeMap::from([(LogId([0; 16]), None)]),
             progress: BTreeMap::new(),
+            due: BTreeSet::new(),
+            unacked: BTreeSet::new(),
             ack_due: BTreeSet::new(),
             pruned: BTreeSet::new(),
-            list_sent: None,
+            told: false,
+            told_since: false,
+            agreed: false,
+            asked: None,
             ops_sent: None,
+        }
+    }
+
+    /// Takes in what the peer says it holds of a log.
+    pub(crate) fn told(&mut self, log: LogId, seq: u64) {
+        let room = self.progress.len() < limits::LOGS_PER_SPACE_MAX;
+        if room || self.progress.contains_key(&log) {
+            self.progress.entry(log).or_default().correct(seq);
+            self.due.insert(log);
         }
     }
 
     /// Notes that the peer holds a log durably up to `seq`; tells whether that is news.
     pub(crate) fn acked(&mut self, log: LogId, seq: u64, now: Time) -> bool {
+        let room = self.progress.len() < limits::LOGS_PER_SPACE_MAX;
+        if !room && !self.progress.contains_key(&log) {
+            return false;
+        }
         let progress = self.progress.entry(log).or_default();
         if seq <= progress.acked && seq <= progress.sent {
             return false;
@@ -129,6 +233,9 @@ impl Shared {
         progress.sent = progress.sent.max(seq);
         progress.moved = now;
         progress.late_at = None;
+        if progress.sent == progress.acked {
+            self.unacked.remove(&log);
+        }
         news
     }
 
@@ -137,6 +244,43 @@ impl Shared {
         let progress = self.progress.entry(log).or_default();
         progress.sent = progress.sent.max(seq);
         progress.late_at = None;
+    }
+
+    /// Whether entries of a log may be sent, and how far the peer is with it.
+    pub(crate) fn position(&mut self, log: LogId) -> Option<&mut Progress> {
+        let known = self.known;
+        let progress = self.progress.entry(log).or_default();
+        progress.known |= known;
+        (progress.known && !progress.parted).then_some(progress)
+    }
+
+    /// Notes that the peer has told what it holds of the logs from `from` up to `until`.
+    pub(crate) fn resolve(&mut self, from: LogId, until: Option<LogId>) {
+        let ends_after = |end: Option<LogId>, at: LogId| end.is_none_or(|end| at < end);
+        let mut kept = BTreeMap::new();
+        for (start, end) in std::mem::take(&mut self.open) {
+            if start < from {
+                let end = if ends_after(end, from) { Some(from) } else { end };
+                kept.insert(start, end);
+            }
+            if let Some(until) = until
+                && ends_after(end, until)
+            {
+                kept.insert(start.max(until), end);
+            }
+        }
+        // A peer may cut what is open into as many pieces as it sends ranges; beyond that, its digest says
+        // when all is told.
+        if kept.len() <= limits::LOGS_PER_SPACE_MAX {
+            self.open = kept;
+        }
+        self.known |= self.open.is_empty();
+    }
+
+    /// Notes that the peer has told all it holds.
+    pub(crate) fn resolve_all(&mut self) {
+        self.open.clear();
+        self.known = true;
     }
 }
 
@@ -152,11 +296,6 @@ pub(crate) fn claim(secret: &[u8; 32], from: &Side, to: &Side) -> Claim {
     Claim(crate::keyring::first16(hash.as_bytes()))
 }
 
-fn tag(secret: &[u8; 32], from: &Side, to: &Side) -> Tag {
-    let hash = directed("meshwork tag 1", secret, from, to);
-    Tag(*hash.as_bytes().first_chunk::<8>().expect("a hash has 32 bytes"))
-}
-
 fn session_key(secret: &[u8; 32], one: &Side, other: &Side) -> [u8; 32] {
     let (low, high) = if one.device < other.device { (one, other) } else { (other, one) };
     *directed("meshwork session key 1", secret, low, high).as_bytes()
@@ -170,4 +309,42 @@ fn directed(domain: &str, secret: &[u8; 32], from: &Side, to: &Side) -> blake3::
         hasher.update(&side.nonce);
     }
     hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(n: u8) -> LogId {
+        LogId([n; 16])
+    }
+
+    #[test]
+    fn ranges_told_in_any_order_are_all_told_in_the_end() {
+        let side = |n| Side { device: DeviceId([n; 32]), nonce: [n; 16] };
+        let mut shared = Shared::new((Tag(0), Tag(0)), &[1; 32], &side(1), &side(2));
+        shared.resolve(log(4), Some(log(9)));
+        shared.resolve(log(20), None);
+        assert!(!shared.known);
+        assert_eq!(shared.open.len(), 2);
+        shared.resolve(log(8), Some(log(20)));
+        assert_eq!(shared.open, BTreeMap::from([(log(0), Some(log(4)))]));
+        shared.resolve(log(0), Some(log(5)));
+        assert!(shared.known);
+    }
+
+    #[test]
+    fn spaces_claimed_later_take_the_place_of_padding() {
+        let mut session = Session::new(DeviceId([1; 32]), [0; 16], Time(0));
+        let mut next = 0;
+        for space in 100..109_u8 {
+            session.claim(Claim([space; 16]), &mut || {
+                next += 1;
+                Claim([next; 16])
+            });
+        }
+        assert_eq!(session.claimed.len(), 2 * limits::CLAIMS_PADDED_TO);
+        let tags: BTreeSet<_> = (100..109_u8).map(|s| session.tag_of(Claim([s; 16]))).collect();
+        assert_eq!(tags.len(), 9);
+    }
 }

@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use meshwork_crdt::{HybridTime, Value};
 use zeroize::Zeroizing;
 
-use crate::body::Body;
-use crate::entry::{Bytes, Head, LogOpening, Opened, Opening, SealedRun, VerifiedRun};
+use crate::body::{Body, Voice};
+use crate::entry::{Bytes, Head, LogOpening, Opened, Opening, SealedRun, Under, VerifiedRun};
 use crate::ids::{DeviceId, EntryHash, EpochId, LogId, ObjectId, Pseudonym, SpaceId};
 use crate::keyring::{EpochKey, Keyring, first16};
-use crate::layout::{self, LogRow, RunRow, SpaceRow};
+use crate::layout::{self, LogRow, PeerRow, RunRow, SpaceRow};
 use crate::limits;
 use crate::membership::{Membership, Op, Role};
 use crate::rejection::Rejection;
+use crate::session::Base;
 use crate::turn::{Turn, damaged};
 
 mod apply;
@@ -30,13 +31,61 @@ use objects::Objects;
 const CLOCK_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 /// One log of a space, as far as held here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Log {
     pub opening: LogOpening,
     pub head: Head,
     pub applied: u64,
     /// Up to where the stored object states contain this log.
     checkpointed: u64,
+    /// What the head is sealed under, and since which entry.
+    under: Option<(Under, u64)>,
+    /// The change of the space's frontier that brought the head.
+    changed: u64,
+    /// Earlier heads that some peer may remember: the change that brought each, its number.
+    marks: Vec<(u64, u64)>,
+    /// What the entry after the last applied one can lean on.
+    voice: Voice,
+}
+
+impl Log {
+    fn new(opening: LogOpening) -> Self {
+        Self {
+            opening,
+            head: Head::NONE,
+            applied: 0,
+            checkpointed: 0,
+            under: None,
+            changed: 0,
+            marks: Vec::new(),
+            voice: Voice::default(),
+        }
+    }
+
+    /// How far the log was after some change of the frontier, if that is still known.
+    fn seq_at(&self, change: u64) -> Option<u64> {
+        if self.changed <= change {
+            return Some(self.head.seq);
+        }
+        self.marks.iter().rev().find(|(changed, _)| *changed <= change).map(|(_, seq)| *seq)
+    }
+
+    /// What entry `seq` is sealed under, if so is the one before it.
+    pub(crate) fn under_next(&self, seq: u64) -> Option<Under> {
+        let (under, since) = self.under?;
+        (since < seq && seq <= self.head.seq + 1).then_some(under)
+    }
+
+    fn row(&self) -> LogRow {
+        LogRow {
+            opening: self.opening,
+            head: self.head,
+            applied: self.checkpointed,
+            under: self.under,
+            changed: self.changed,
+            marks: self.marks.clone(),
+        }
+    }
 }
 
 /// Something that became visible by applying entries.
@@ -63,11 +112,15 @@ pub(crate) struct Space {
     /// What the ticket or the creator called it.
     hint: String,
     time: HybridTime,
-    /// How much of other logs this device's own entries have named as dependencies since it started.
-    said: BTreeMap<LogId, u64>,
+    /// Other logs of which more is applied than this device's own entries have named since it started.
+    unsaid: BTreeSet<LogId>,
     /// Logs with entries that are stored but not applied.
     blocked: BTreeSet<LogId>,
     frontier: Option<[u8; 32]>,
+    /// How often some head has changed.
+    change: u64,
+    /// The last change that some peer may remember.
+    marked: u64,
     applied_since_checkpoint: u64,
     bytes_since_checkpoint: usize,
 }
@@ -97,9 +150,11 @@ impl Space {
             about: BTreeMap::new(),
             hint,
             time: HybridTime::default(),
-            said: BTreeMap::new(),
+            unsaid: BTreeSet::new(),
             blocked: BTreeSet::new(),
             frontier: None,
+            change: 0,
+            marked: 0,
             applied_since_checkpoint: 0,
             bytes_since_checkpoint: 0,
         }
@@ -140,9 +195,22 @@ impl Space {
         for (key, _) in turn.scan(&from, &to, limits::LOGS_PER_SPACE_MAX) {
             let Some(row) = turn.row::<LogRow>(&key, layout::KIND_LOG) else { return };
             let id = row.opening.log(self.pseudonym);
-            let LogRow { opening, head, applied } = row;
-            self.logs.insert(id, Log { opening, head, applied, checkpointed: applied });
-            if row.applied < row.head.seq {
+            let LogRow { opening, head, applied, under, changed, marks } = row;
+            self.change = self.change.max(changed);
+            self.marked = self.change;
+            let checkpointed = applied;
+            let voice = match turn.get(&layout::voice_key(self.pseudonym, id)) {
+                Some(_) => turn
+                    .sealed_row(&layout::voice_key(self.pseudonym, id), layout::KIND_VOICE)
+                    .unwrap_or_default(),
+                None => Voice::default(),
+            };
+            let log = Log { opening, head, applied, checkpointed, under, changed, marks, voice };
+            self.logs.insert(id, log);
+            if applied > 0 && id != self.own_log {
+                self.unsaid.insert(id);
+            }
+            if applied < head.seq {
                 self.blocked.insert(id);
             }
         }
@@ -206,21 +274,46 @@ impl Space {
         })
     }
 
-    /// Takes a run from a peer: proves it, stores it, applies what can be applied. Tells how many entries
-    /// were new and which objects look different.
+    /// What a peer and this device held when they last agreed, if that is still known.
+    pub(crate) fn base(&mut self, peer: DeviceId, turn: &mut Turn<'_>) -> Option<Base> {
+        let key = layout::peer_key(self.pseudonym, peer);
+        let PeerRow { root, members, at } = turn.row(&key, layout::KIND_PEER)?;
+        let mut logs = Vec::with_capacity(self.logs.len());
+        for (id, log) in &self.logs {
+            let seq = log.seq_at(at)?;
+            if seq > 0 {
+                logs.push((*id, seq));
+            }
+        }
+        Some(Base { root, members, logs })
+    }
+
+    /// Remembers that a peer holds just what is held here, so that the next link can start from it.
+    pub(crate) fn agreed(&mut self, peer: DeviceId, turn: &mut Turn<'_>) {
+        let key = layout::peer_key(self.pseudonym, peer);
+        let row =
+            PeerRow { root: self.frontier(), members: self.membership.digest(), at: self.change };
+        self.marked = self.change;
+        if turn.row(&key, layout::KIND_PEER) != Some(row) {
+            turn.put_row(key, layout::KIND_PEER, &row);
+        }
+    }
+
+    /// Takes a run from a peer: proves it, stores it, applies what can be applied. Nothing comes of one
+    /// that is here already, or that does not follow what is here.
     pub(crate) fn ingest(
         &mut self,
         run: SealedRun,
         turn: &mut Turn<'_>,
-    ) -> Result<(u64, Vec<Visible>), Rejection> {
+    ) -> Result<Option<Ingested>, Rejection> {
         let head = self.head(run.log);
         let last = run.last();
         if last <= head.seq {
             turn.counters.entries_duplicate += last - run.first + 1;
-            return Ok((0, Vec::new()));
+            return Ok(None);
         }
         if run.first > head.seq + 1 {
-            return Ok((0, Vec::new()));
+            return Ok(None);
         }
         let writer = self.writer_of(&run)?;
         let before = self.before(&run, head, turn)?;
@@ -230,11 +323,10 @@ impl Space {
             return Err(Rejection::Forked);
         }
         self.store(&run, writer, turn);
-        let new = last - head.seq;
-        turn.counters.entries_received += new;
+        turn.counters.entries_received += last - head.seq;
         turn.counters.entries_duplicate += (head.seq + 1) - run.first();
         let visible = self.apply_run(&run, turn);
-        Ok((new, visible))
+        Ok(Some(Ingested { run, visible }))
     }
 
     /// Whose log the run belongs to, if that device may write.
@@ -265,6 +357,15 @@ impl Space {
         let stored = self.stored_run(run.log, seq, turn).ok_or(Rejection::BadRun)?;
         let hash = stored.hash_at(seq).ok_or(Rejection::BadRun)?;
         Ok(Head { seq, hash })
+    }
+
+    /// The hash of an entry that is here.
+    pub(crate) fn hash_at(&self, log: LogId, seq: u64, turn: &mut Turn<'_>) -> Option<EntryHash> {
+        let head = self.head(log);
+        if head.seq == seq {
+            return Some(head.hash);
+        }
+        self.stored_run(log, seq, turn)?.hash_at(seq)
     }
 
     /// The stored run that holds entry `seq` of a log.
@@ -339,8 +440,21 @@ impl Space {
     /// Puts a run after the log's head.
     fn store(&mut self, run: &VerifiedRun, opening: LogOpening, turn: &mut Turn<'_>) {
         let id = run.log();
-        let unwritten = Log { opening, head: Head::NONE, applied: 0, checkpointed: 0 };
-        let log = self.logs.entry(id).or_insert(unwritten);
+        let log = self.logs.entry(id).or_insert_with(|| Log::new(opening));
+        if log.changed <= self.marked {
+            log.marks.push((log.changed, log.head.seq));
+            if log.marks.len() > limits::MARKS_PER_LOG_MAX {
+                log.marks.remove(0);
+            }
+        }
+        self.change += 1;
+        log.changed = self.change;
+        log.under = match (run.under(), log.under) {
+            (Some((new, from)), Some((old, since))) if new == old && from <= log.head.seq + 1 => {
+                Some((old, since.min(from)))
+            }
+            (new, _) => new,
+        };
         log.head = run.head();
         self.frontier = None;
         let row = RunRow { before: run.before(), run: Bytes(run.to_bytes()) };
@@ -352,8 +466,7 @@ impl Space {
 
     fn write_log(&self, id: LogId, turn: &mut Turn<'_>) {
         let Some(log) = self.logs.get(&id) else { return };
-        let row = LogRow { opening: log.opening, head: log.head, applied: log.checkpointed };
-        turn.put_row(layout::log_key(self.pseudonym, id), layout::KIND_LOG, &row);
+        turn.put_row(layout::log_key(self.pseudonym, id), layout::KIND_LOG, &log.row());
     }
 
     /// Applies a run that was just stored, then whatever it unblocked.
@@ -378,27 +491,32 @@ impl Space {
         turn: &mut Turn<'_>,
         visible: &mut BTreeSet<Visible>,
     ) -> bool {
-        let Some(mut log) = self.logs.get(&run.log()).copied() else { return false };
-        let start = log.applied;
-        while log.applied < run.head().seq && log.applied + 1 >= run.first() {
-            let seq = log.applied + 1;
-            match run.open(self.pseudonym, seq, &mut self.keyring) {
+        let Some(log) = self.logs.get(&run.log()) else { return false };
+        let (device, start, mut voice) = (log.opening.device, log.applied, log.voice);
+        let mut applied = start;
+        while applied < run.head().seq && applied + 1 >= run.first() {
+            let seq = applied + 1;
+            match run.open(self.pseudonym, seq, &mut self.keyring, &voice) {
                 Opening::NoKey => break,
                 Opening::Unreadable => {}
                 Opening::Opened(opened) => {
                     if !self.builds_on_applied(&opened) {
                         break;
                     }
-                    self.apply(&opened, log.opening.device, turn, visible);
+                    self.apply(&opened, device, turn, visible);
+                    voice = opened.voice;
                 }
             }
-            log.applied = seq;
+            applied = seq;
             self.applied_since_checkpoint += 1;
             if let Some(known) = self.logs.get_mut(&run.log()) {
-                known.applied = seq;
+                (known.applied, known.voice) = (seq, voice);
             }
         }
-        log.applied > start
+        if applied > start && run.log() != self.own_log {
+            self.unsaid.insert(run.log());
+        }
+        applied > start
     }
 
     /// Whether everything an entry names as its causal past has been applied here. A dependency on a log
@@ -421,12 +539,13 @@ impl Space {
         loop {
             let mut progressed = false;
             for id in self.blocked.clone() {
-                while let Some(log) = self.logs.get(&id).copied() {
-                    if log.applied >= log.head.seq {
+                while let Some(log) = self.logs.get(&id) {
+                    let applied = log.applied;
+                    if applied >= log.head.seq {
                         self.blocked.remove(&id);
                         break;
                     }
-                    let Some(run) = self.stored_run(id, log.applied + 1, turn) else { break };
+                    let Some(run) = self.stored_run(id, applied + 1, turn) else { break };
                     if !self.apply_entries(&run, turn, &mut visible) {
                         break;
                     }
@@ -457,9 +576,13 @@ impl Space {
         turn.counters.checkpoints += 1;
         self.objects.checkpoint(self.pseudonym, turn);
         for (id, log) in &mut self.logs {
+            if log.checkpointed == log.applied {
+                continue;
+            }
             log.checkpointed = log.applied;
-            let row = LogRow { opening: log.opening, head: log.head, applied: log.applied };
-            turn.put_row(layout::log_key(self.pseudonym, *id), layout::KIND_LOG, &row);
+            turn.put_row(layout::log_key(self.pseudonym, *id), layout::KIND_LOG, &log.row());
+            let key = layout::voice_key(self.pseudonym, *id);
+            turn.put_sealed_row(key, layout::KIND_VOICE, &log.voice);
         }
     }
 
@@ -501,17 +624,21 @@ impl Space {
     ) -> Option<VerifiedRun> {
         let before = self.head(self.own_log);
         let auth = self.membership.auth_ref();
-        let key = self.keyring.sender(epoch, self.own_log)?.clone();
-        Some(VerifiedRun::seal(
+        let key = self.keyring.sender(epoch, self.own_log)?;
+        let voice = self.logs.get(&self.own_log).map_or_else(Voice::default, |log| log.voice);
+        let (body, voice) = body.to_padded_bytes(epoch, &voice);
+        let run = VerifiedRun::seal(
             self.pseudonym,
             self.own,
             before,
             epoch,
             auth,
-            body,
-            &key,
+            &body,
+            key,
             turn.identity,
-        ))
+        );
+        self.logs.entry(self.own_log).or_insert_with(|| Log::new(self.own)).voice = voice;
+        Some(run)
     }
 }
 
@@ -520,8 +647,14 @@ pub(crate) fn device_key(device: DeviceId) -> String {
     format!("device/{device}")
 }
 
+/// What came of a run from a peer.
+pub(crate) struct Ingested {
+    pub run: VerifiedRun,
+    pub visible: Vec<Visible>,
+}
+
 /// The session-keyed short form of an entry's hash.
-pub(crate) fn short_hash(key: &[u8; 32], hash: EntryHash) -> [u8; 8] {
+pub(crate) fn short_hash(key: &[u8; 32], hash: EntryHash) -> [u8; 4] {
     let keyed = blake3::keyed_hash(key, &hash.0);
-    *keyed.as_bytes().first_chunk::<8>().expect("a hash has 32 bytes")
+    *keyed.as_bytes().first_chunk::<4>().expect("a hash has 32 bytes")
 }

@@ -1,13 +1,12 @@
 //! Frames: the only thing that becomes bytes for a peer.
 //!
 //! Bytes in → [`Frame`], within [`crate::limits`], or nothing; [`Frame`] → bytes out. Frames about a space
-//! name it by a [`Tag`] that both ends derive from the space's secret and this link's nonces, so a stranger
-//! sees random bytes. Frames of an unknown kind are skipped. Deliberately not here: what frames mean.
+//! name it by a [`Tag`], the place of the sender's claim, so a stranger sees numbers that mean nothing to it. Frames of an unknown kind are skipped. Deliberately not here: what frames mean.
 
 use serde::{Deserialize, Serialize};
 
 use crate::effect::JoinRefusal;
-use crate::entry::Bytes;
+use crate::entry::{Bytes, Signature};
 use crate::envelope;
 use crate::ids::LogId;
 use crate::limits;
@@ -16,9 +15,9 @@ use crate::rejection::Rejection;
 /// The protocol version spoken here.
 pub(crate) const VERSION: u8 = 1;
 
-/// How frames name a space on one link in one direction.
+/// How frames name a space on one link: the place of the sender's claim of it among all its claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Tag(pub [u8; 8]);
+pub(crate) struct Tag(pub u32);
 
 /// Proof of knowing a space, before either side has named it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,7 +29,7 @@ pub(crate) struct Hello {
     pub nonce: [u8; 16],
 }
 
-/// Which spaces the sender knows; replaces what it claimed before on this link.
+/// Which spaces the sender knows. A later one on a link begins with the earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claims {
     pub claims: Vec<Claim>,
@@ -48,57 +47,113 @@ pub(crate) struct Operations {
 pub(crate) struct LogHead {
     pub log: LogId,
     pub seq: u64,
-    pub hash: [u8; 8],
+    pub hash: [u8; 4],
 }
 
-/// All heads the sender holds durably in an interval of logs.
+/// The head of a log that both ends held when they last agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangedHead {
+    /// Its place among the logs held then, ascending.
+    pub number: u32,
+    /// How many entries it has grown by.
+    pub grown: u64,
+    pub hash: [u8; 4],
+}
+
+/// What the sender holds of the logs from the end of the range before up to `until`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct HeadList {
-    pub from: LogId,
-    /// Inclusive.
-    pub to: LogId,
-    /// Ascending by log.
-    pub heads: Vec<LogHead>,
+pub(crate) struct Range {
+    /// Exclusive; none for the last log there can be.
+    pub until: Option<LogId>,
+    pub holds: Holds,
 }
 
-/// The sender's durable frontier, as a digest or in full.
+/// How a range is told. Append-only: the order of variants is the wire format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Holds {
+    /// Nothing is said.
+    Unsaid,
+    /// Heads of this session-keyed digest. A receiver that holds others answers with its own.
+    Digest([u8; 8]),
+    /// Just these heads, ascending by log, and whether the receiver is to answer with its own.
+    Heads { heads: Vec<LogHead>, answer: bool },
+}
+
+/// What heads say beyond their digest. Append-only: the order of variants is the wire format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Detail {
+    /// Nothing.
+    None,
+    /// What has changed since both ends agreed.
+    Since {
+        /// Session-keyed digest of what they agreed on.
+        base: [u8; 4],
+        /// Session-keyed digest of the membership operations, if they have changed.
+        membership: Option<[u8; 8]>,
+        changed: Vec<ChangedHead>,
+        /// Heads of logs that are new since, ascending by log.
+        new: Vec<LogHead>,
+    },
+    /// All logs, range by range.
+    Ranges {
+        /// Session-keyed digest of the membership operations.
+        membership: [u8; 8],
+        ranges: Vec<Range>,
+    },
+}
+
+/// The sender's durable frontier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Heads {
     pub tag: Tag,
-    /// Session-keyed digest of the whole frontier.
-    pub frontier: [u8; 16],
-    /// Session-keyed digest of the membership operations.
-    pub membership: [u8; 8],
-    pub list: Option<HeadList>,
+    /// Session-keyed digest of all heads and membership operations.
+    pub digest: [u8; 8],
+    pub detail: Detail,
 }
 
 /// A run of entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entries {
     pub tag: Tag,
+    /// What the sender calls the log on this link from now on.
+    pub number: u32,
     /// Run bytes sent on this link so far, these included.
     pub sent: u64,
     pub run: Bytes,
 }
 
-/// What the sender now holds durably.
+/// One entry under the epoch and authority of the one before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Next {
+    pub tag: Tag,
+    pub number: u32,
+    /// The low byte of its sequence number.
+    pub low: u8,
+    pub ciphertext: Bytes,
+    pub signature: Signature,
+}
+
+/// What the sender now holds durably: logs by the receiver's numbers for them, and by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ack {
     pub tag: Tag,
-    pub heads: Vec<LogHead>,
+    pub numbered: Vec<(u32, u64)>,
+    pub named: Vec<(LogId, u64)>,
 }
 
-/// How many run bytes the sender is ready to take in all on this link.
+/// How many run bytes the sender is ready to take in all on this link, and how many it has sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Credit {
     pub granted: u64,
+    pub sent: u64,
 }
 
 /// Whether entries of a log are wanted at once from this peer, or only when nobody else brought them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub tag: Tag,
-    pub log: LogId,
+    /// The receiver's number for the log.
+    pub number: u32,
     pub eager: bool,
 }
 
@@ -121,6 +176,7 @@ pub(crate) enum Frame {
     Credit(Credit),
     Spread(Spread),
     Refused(Refused),
+    Next(Next),
 }
 
 impl Frame {
@@ -135,6 +191,7 @@ impl Frame {
             Self::Credit(body) => envelope::wrap(VERSION, 7, body),
             Self::Spread(body) => envelope::wrap(VERSION, 8, body),
             Self::Refused(body) => envelope::wrap(VERSION, 9, body),
+            Self::Next(body) => envelope::wrap(VERSION, 10, body),
         }
     }
 
@@ -161,6 +218,7 @@ impl Frame {
             7 => envelope::body(body).map(Self::Credit),
             8 => envelope::body(body).map(Self::Spread),
             9 => envelope::body(body).map(Self::Refused),
+            10 => envelope::body(body).map(Self::Next),
             _ => return Ok(None),
         };
         let frame = frame.ok_or(Rejection::Malformed)?;
@@ -170,16 +228,51 @@ impl Frame {
     fn bounded(&self) -> bool {
         match self {
             Self::Claims(claims) => claims.claims.len() <= limits::CLAIMS_MAX,
-            Self::Heads(heads) => heads.list.as_ref().is_none_or(|list| {
-                list.heads.len() <= limits::HEADS_PER_FRAME_MAX
-                    && list.from <= list.to
-                    && list.heads.is_sorted_by(|a, b| a.log < b.log)
-                    && list.heads.iter().all(|h| list.from <= h.log && h.log <= list.to)
-            }),
-            Self::Ack(ack) => ack.heads.len() <= limits::HEADS_PER_FRAME_MAX,
+            Self::Heads(heads) => heads.detail.bounded(),
+            Self::Ack(ack) => ack.numbered.len() + ack.named.len() <= limits::HEADS_PER_FRAME_MAX,
+            Self::Next(next) => next.ciphertext.0.len() <= limits::ENTRY_BYTES_MAX,
             _ => true,
         }
     }
+}
+
+impl Detail {
+    fn bounded(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Since { changed, new, .. } => {
+                changed.len() + new.len() <= limits::HEADS_PER_FRAME_MAX
+                    && changed.is_sorted_by(|a, b| a.number < b.number)
+                    && new.is_sorted_by(|a, b| a.log < b.log)
+            }
+            Self::Ranges { ranges, .. } => {
+                let heads = |range: &Range| match &range.holds {
+                    Holds::Heads { heads, .. } => heads.len(),
+                    _ => 0,
+                };
+                ranges.len() <= limits::RANGES_PER_FRAME_MAX
+                    && ranges.iter().map(heads).sum::<usize>() <= limits::HEADS_PER_FRAME_MAX
+                    && ranges_in_order(ranges)
+            }
+        }
+    }
+}
+
+/// Whether ranges follow one another and their heads lie in them, ascending.
+fn ranges_in_order(ranges: &[Range]) -> bool {
+    let mut from = Some(LogId([0; 16]));
+    ranges.iter().all(|range| {
+        let Some(start) = from else { return false };
+        from = range.until;
+        let inside = |log: LogId| start <= log && range.until.is_none_or(|until| log < until);
+        range.until.is_none_or(|until| start < until)
+            && match &range.holds {
+                Holds::Heads { heads, .. } => {
+                    heads.is_sorted_by(|a, b| a.log < b.log) && heads.iter().all(|h| inside(h.log))
+                }
+                _ => true,
+            }
+    })
 }
 
 #[cfg(test)]

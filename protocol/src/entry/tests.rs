@@ -14,6 +14,7 @@ struct Author {
     opening: LogOpening,
     key: EpochKey,
     head: Head,
+    voice: Voice,
 }
 
 impl Author {
@@ -21,7 +22,13 @@ impl Author {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let identity = Identity::generate(&mut rng);
         let opening = LogOpening { device: identity.device(), incarnation: seed };
-        Self { identity, opening, key: EpochKey::generate(&mut rng), head: Head::NONE }
+        Self {
+            identity,
+            opening,
+            key: EpochKey::generate(&mut rng),
+            head: Head::NONE,
+            voice: Voice::default(),
+        }
     }
 
     fn log(&self) -> LogId {
@@ -32,13 +39,15 @@ impl Author {
         let body =
             Body { logs: vec![], deps: vec![], time: HybridTime(self.head.seq), parts: vec![] };
         let key = self.key.sender(self.log());
+        let (plain, voice) = body.to_padded_bytes(EPOCH, &self.voice);
+        self.voice = voice;
         let run = VerifiedRun::seal(
             SPACE,
             self.opening,
             self.head,
             EPOCH,
             AuthRef([3; 8]),
-            &body,
+            &plain,
             &key,
             &self.identity,
         );
@@ -66,15 +75,17 @@ fn one_signature_proves_a_whole_run() {
     assert_eq!(verified.head(), author.head);
     assert_eq!(verified.to_bytes(), bytes);
     let mut keys = Keyring::default();
-    assert!(matches!(verified.open(SPACE, 5, &mut keys), Opening::NoKey));
+    assert!(matches!(verified.open(SPACE, 5, &mut keys, &Voice::default()), Opening::NoKey));
     keys.insert(EPOCH, author.key.clone());
+    let mut voice = Voice::default();
     for seq in 1..=20 {
-        let Opening::Opened(opened) = verified.open(SPACE, seq, &mut keys) else {
+        let Opening::Opened(opened) = verified.open(SPACE, seq, &mut keys, &voice) else {
             panic!("entry {seq} does not open");
         };
+        voice = opened.voice;
         assert_eq!((opened.seq, opened.body.time), (seq, HybridTime(seq - 1)));
     }
-    assert!(matches!(verified.open(SPACE, 21, &mut keys), Opening::Unreadable));
+    assert!(matches!(verified.open(SPACE, 21, &mut keys, &voice), Opening::Unreadable));
 }
 
 #[test]
@@ -124,7 +135,7 @@ proptest! {
     #[test]
     fn any_bytes_decode_to_a_run_or_a_rejection(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = SealedRun::decode(&bytes);
-        prop_assert!(Body::from_padded_bytes(&bytes).is_none() || bytes.len() > 3);
+        prop_assert!(Body::from_padded_bytes(&bytes, EPOCH, &Voice::default()).is_none() || bytes.len() > 3);
     }
 }
 
@@ -141,8 +152,13 @@ fn bodies_are_padded_to_buckets() {
     };
     let mut sizes = std::collections::BTreeSet::new();
     for name in 0..500 {
-        let padded = body(name).to_padded_bytes();
-        assert_eq!(Body::from_padded_bytes(&padded), Some(body(name)));
+        let (padded, voice) = body(name).to_padded_bytes(EPOCH, &Voice::default());
+        let read = Body::from_padded_bytes(&padded, EPOCH, &Voice::default());
+        assert_eq!(read, Some((body(name), voice)));
+        let (again, _) = body(name).to_padded_bytes(EPOCH, &voice);
+        assert!(again.len() <= padded.len());
+        let read = Body::from_padded_bytes(&again, EPOCH, &voice);
+        assert_eq!(read.map(|(body, _)| body), Some(body(name)));
         sizes.insert(padded.len());
     }
     assert!(sizes.len() < 16, "{sizes:?}");

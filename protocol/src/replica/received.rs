@@ -1,26 +1,21 @@
 //! Frames from peers. Each branch checks what the peer has proven before it believes anything.
 
-use std::collections::BTreeSet;
-
 use rand_core::CryptoRng;
 
+use super::heads::Telling;
 use super::{Replica, spread, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
 use crate::identity;
-use crate::ids::{DeviceId, LinkId, SpaceId, Time};
+use crate::ids::{DeviceId, LinkId, LogId, SpaceId, Time};
 use crate::limits;
 use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::rejection::Rejection;
 use crate::session::{self, Shared};
 use crate::turn::Turn;
 use crate::wire::{
-    Ack, Claim, Claims, Credit, Entries, Frame, Heads, Hello, LogHead, Operations, Refused, Spread,
-    Tag,
+    Ack, Claim, Claims, Credit, Entries, Frame, Hello, Next, Operations, Refused, Spread, Tag,
 };
-
-/// Least time between two repeated answers of one kind on one link, in milliseconds.
-const ANSWER_EVERY_MS: u64 = 1_000;
 
 impl Replica {
     pub(super) fn on_received(
@@ -45,6 +40,7 @@ impl Replica {
                 Frame::Operations(ops) => self.on_operations(link, &ops, now, rng, effects),
                 Frame::Heads(heads) => self.on_heads(link, &heads, now, rng, effects),
                 Frame::Entries(entries) => self.on_entries(link, &entries, now, rng, effects),
+                Frame::Next(next) => self.on_next(link, next, now, rng, effects),
                 Frame::Ack(ack) => self.on_ack(link, &ack, now, effects),
                 Frame::Credit(credit) => self.on_credit(link, &credit),
                 Frame::Spread(spread) => self.on_spread(link, &spread),
@@ -96,18 +92,18 @@ impl Replica {
         effects: &mut Effects,
     ) {
         let Some((ours, theirs)) = self.sides(link) else { return };
-        let mut claims: BTreeSet<Claim> = self
-            .spaces
-            .values()
-            .map(|space| session::claim(&space.secret, &ours, &theirs))
-            .collect();
-        let padded = (claims.len() + 1).next_multiple_of(limits::CLAIMS_PADDED_TO);
-        while claims.len() < padded {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        let mut random = || {
             let mut random = [0; 16];
             rng.fill_bytes(&mut random);
-            claims.insert(Claim(random));
+            Claim(random)
+        };
+        for space in self.spaces.values() {
+            session.claim(session::claim(&space.secret, &ours, &theirs), &mut random);
         }
-        self.send(link, &Frame::Claims(Claims { claims: claims.into_iter().collect() }), effects);
+        session.pad_claims(&mut random);
+        let claims = session.claimed.iter().map(|(claim, _)| *claim).collect();
+        self.send(link, &Frame::Claims(Claims { claims }), effects);
     }
 
     fn on_claims(
@@ -119,7 +115,7 @@ impl Replica {
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
         let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
-        session.claims = claims.claims.into_iter().collect();
+        session.claims = claims.claims;
         self.match_claims(link, now, rng, effects);
         let Some(session) = self.sessions.get(&link) else { return Ok(()) };
         for space in self.spaces.values() {
@@ -143,9 +139,16 @@ impl Replica {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let mut started = Vec::new();
         for space in self.spaces.values() {
-            let claimed = session.claims.contains(&session::claim(&space.secret, &theirs, &ours));
-            if claimed && !session.shared.contains_key(&space.id) {
-                session.shared.insert(space.id, Shared::new(&space.secret, &ours, &theirs));
+            if session.shared.contains_key(&space.id) {
+                continue;
+            }
+            let claimed = session::claim(&space.secret, &theirs, &ours);
+            let place = session.claims.iter().position(|claim| *claim == claimed);
+            let theirs_for = place.and_then(|place| u32::try_from(place).ok()).map(Tag);
+            let ours_for = session.tag_of(session::claim(&space.secret, &ours, &theirs));
+            if let (Some(tag_out), Some(tag_in)) = (ours_for, theirs_for) {
+                let shared = Shared::new((tag_out, tag_in), &space.secret, &ours, &theirs);
+                session.shared.insert(space.id, shared);
                 started.push(space.id);
             }
         }
@@ -172,11 +175,11 @@ impl Replica {
             return;
         }
         self.hand_out_key(link, id, now, rng, effects);
-        self.send_heads(link, id, spread::List::IfNeeded, now, rng, effects);
+        self.send_heads(link, id, Telling::First, now, rng, effects);
     }
 
     /// The shared space a frame is about, if both ends have proven it and `peer` is a member.
-    fn proven(&self, link: LinkId, tag: Tag) -> Result<SpaceId, Rejection> {
+    pub(super) fn proven(&self, link: LinkId, tag: Tag) -> Result<SpaceId, Rejection> {
         let session = self.sessions.get(&link).ok_or(Rejection::NotProven)?;
         let id = session.space_of(tag).ok_or(Rejection::NotProven)?;
         let space = self.spaces.get(&id).ok_or(Rejection::NotProven)?;
@@ -265,7 +268,7 @@ impl Replica {
                     let ops = added.iter().map(|op| Bytes(op.bytes.clone())).collect();
                     self.send_operations(link, id, ops, effects);
                 }
-                self.send_heads(link, id, spread::List::IfUnsent, now, rng, effects);
+                self.send_heads(link, id, Telling::Digest, now, rng, effects);
             }
             if let Some(session) = self.sessions.get_mut(&link) {
                 session.dirty = true;
@@ -295,60 +298,6 @@ impl Replica {
         Ok(())
     }
 
-    fn on_heads(
-        &mut self,
-        link: LinkId,
-        frame: &Heads,
-        now: Time,
-        rng: &mut dyn CryptoRng,
-        effects: &mut Effects,
-    ) -> Result<(), Rejection> {
-        let id = self.proven(link, frame.tag)?;
-        let (Some(space), Some(session)) = (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
-        else {
-            return Ok(());
-        };
-        if space.joining.is_some() {
-            return Ok(());
-        }
-        let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
-        session.dirty = true;
-        let root = space.frontier();
-        let same = spread::frontier_digest(&shared.key, &root) == frame.frontier;
-        let members_differ =
-            spread::membership_digest(&shared.key, &space.membership.digest()) != frame.membership;
-        let first = !shared.known;
-        let mut forked = false;
-        if same {
-            shared.known = true;
-            for (log, known) in &space.logs {
-                if shared.acked(*log, known.head.seq, now) && *log == space.own_log {
-                    let (peer, log, seq) = (session.peer, *log, known.head.seq);
-                    effects.events.push(Event::Acked { space: id, peer, log, seq });
-                }
-            }
-            let mut turn = turn!(self, now, rng, effects);
-            spread::remember(space, session.peer, &mut turn);
-        } else if let Some(list) = &frame.list {
-            for log in space.logs.keys().filter(|log| list.from <= **log && **log <= list.to) {
-                let listed = list.heads.iter().find(|head| head.log == *log);
-                let progress = shared.progress.entry(*log).or_default();
-                progress.correct(listed.map_or(0, |head| head.seq), first);
-            }
-            shared.known = true;
-            forked = take_heads(space, session.peer, shared, &list.heads, now, effects);
-        }
-        let due = |sent: Option<Time>| sent.is_none_or(|at| at.plus_ms(ANSWER_EVERY_MS) <= now);
-        let answer = !same && due(shared.list_sent);
-        if members_differ && due(shared.ops_sent) {
-            self.send_all_operations(link, id, now, effects);
-        }
-        if answer {
-            self.send_heads(link, id, spread::List::Always, now, rng, effects);
-        }
-        if forked { Err(Rejection::Forked) } else { Ok(()) }
-    }
-
     fn on_entries(
         &mut self,
         link: LinkId,
@@ -358,45 +307,144 @@ impl Replica {
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
         let id = self.proven(link, frame.tag)?;
-        let (Some(space), Some(session)) = (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
+        session.dirty = true;
+        if !session.counted(frame.sent) {
+            return Err(Rejection::OverCredit);
+        }
+        let run = SealedRun::decode(&frame.run.0)?;
+        if let Some(shared) = session.shared.get_mut(&id) {
+            shared.numbers.bind(frame.number, run.log);
+        }
+        self.on_run(link, id, run, now, rng, effects)
+    }
+
+    fn on_next(
+        &mut self,
+        link: LinkId,
+        frame: Next,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) -> Result<(), Rejection> {
+        let id = self.proven(link, frame.tag)?;
+        let (Some(space), Some(session)) = (self.spaces.get(&id), self.sessions.get_mut(&link))
         else {
             return Ok(());
         };
         session.dirty = true;
-        if frame.sent > session.grant {
+        if !session.came(frame.ciphertext.0.len() as u64) {
             return Err(Rejection::OverCredit);
         }
-        session.received = session.received.max(frame.sent);
+        let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
+        let Some(log) = shared.numbers.their_log(frame.number) else { return Ok(()) };
+        let Some(known) = space.logs.get(&log) else { return Ok(()) };
+        let seq = known.head.seq + 1;
+        let ahead = frame.low.wrapping_sub(low_byte(seq));
+        if ahead >= 128 {
+            self.on_repeated(link, id, log, seq - u64::from(ahead.wrapping_neg()), now, effects);
+            return Ok(());
+        }
+        let Some(under) = known.under_next(seq).filter(|_| ahead == 0) else { return Ok(()) };
+        let run = SealedRun::next(log, seq, under, frame.ciphertext, frame.signature);
+        self.on_run(link, id, run, now, rng, effects)
+    }
+
+    fn on_run(
+        &mut self,
+        link: LinkId,
+        id: SpaceId,
+        run: SealedRun,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) -> Result<(), Rejection> {
+        let Some(space) = self.spaces.get_mut(&id) else { return Ok(()) };
         if space.joining.is_some() {
             return Ok(());
         }
-        let run = SealedRun::decode(&frame.run.0)?;
-        let (log, first, last) = (run.log, run.first, run.last());
+        let (log, last) = (run.log, run.last());
         let mut turn = turn!(self, now, rng, effects);
-        let (new, visible) = space.ingest(run, &mut turn)?;
-        let device = space.logs.get(&log).map(|known| known.opening.device);
-        let head = space.head(log).seq;
-        let mut answer = None;
-        if let Some(shared) = session.shared.get_mut(&id) {
-            if last <= head {
-                shared.has(log, last);
-                shared.ack_due.insert(log);
+        let ingested = match space.ingest(run, &mut turn) {
+            Ok(Some(ingested)) => ingested,
+            Ok(None) => {
+                if last <= space.head(log).seq {
+                    self.on_repeated(link, id, log, last, now, effects);
+                }
+                return Ok(());
             }
-            if device == Some(session.peer) {
-                shared.acked(log, last.min(head), now);
-            } else {
-                answer = spread::spread_wanted(shared, log, new > 0);
+            Err(rejection) => return Err(self.blame(link, id, log, rejection)),
+        };
+        Self::announce(space, &ingested.visible, false, effects);
+        let author = space.logs.get(&log).map(|known| known.opening.device);
+        if let Some(session) = self.sessions.get_mut(&link)
+            && let Some(shared) = session.shared.get_mut(&id)
+        {
+            shared.has(log, last);
+            if author == Some(session.peer) {
+                shared.acked(log, last, now);
+            } else if shared.pruned.remove(&log) {
+                self.send_spread(link, id, log, true, effects);
             }
         }
-        Self::announce(space, &visible, false, effects);
-        if let Some(spread) = answer {
-            self.send(link, &Frame::Spread(spread), effects);
-        }
-        if new > 0 {
-            self.relay(link, id, log, first, last, &frame.run, effects);
-            self.owe_acks(id, log);
-        }
+        self.relay(link, id, ingested.run.sealed(), effects);
+        self.on_growth(id, log);
+        self.owe_acks(id, log);
         Ok(())
+    }
+
+    /// A peer brought entries that are here already.
+    fn on_repeated(
+        &mut self,
+        link: LinkId,
+        id: SpaceId,
+        log: LogId,
+        last: u64,
+        now: Time,
+        effects: &mut Effects,
+    ) {
+        let (Some(space), Some(session)) = (self.spaces.get(&id), self.sessions.get_mut(&link))
+        else {
+            return;
+        };
+        let Some(shared) = session.shared.get_mut(&id) else { return };
+        shared.has(log, last);
+        shared.ack_due.insert(log);
+        if space.logs.get(&log).is_some_and(|known| known.opening.device == session.peer) {
+            shared.acked(log, last, now);
+        } else if shared.pruned.insert(log) {
+            self.send_spread(link, id, log, false, effects);
+        }
+    }
+
+    /// What refused entries cost the peer that brought them: one that only passed on another branch of a
+    /// log is not to blame for the fork.
+    fn blame(&self, link: LinkId, id: SpaceId, log: LogId, rejection: Rejection) -> Rejection {
+        let author = self.spaces.get(&id).and_then(|space| space.logs.get(&log));
+        let author = author.map(|known| known.opening.device);
+        let peer = self.sessions.get(&link).map(|session| session.peer);
+        match rejection {
+            Rejection::BadRun if author.is_some() && author != peer => Rejection::Unchained,
+            rejection => rejection,
+        }
+    }
+
+    fn send_spread(
+        &mut self,
+        link: LinkId,
+        id: SpaceId,
+        log: LogId,
+        eager: bool,
+        effects: &mut Effects,
+    ) {
+        let shared = self.sessions.get(&link).and_then(|session| session.shared.get(&id));
+        let frame = shared.and_then(|shared| {
+            let number = shared.numbers.theirs(log)?;
+            Some(Frame::Spread(Spread { tag: shared.tag_out, number, eager }))
+        });
+        if let Some(frame) = frame {
+            self.send(link, &frame, effects);
+        }
     }
 
     fn on_ack(
@@ -412,55 +460,52 @@ impl Replica {
             return Ok(());
         };
         session.dirty = true;
+        let peer = session.peer;
         let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
-        let forked = take_heads(space, session.peer, shared, &frame.heads, now, effects);
-        if forked { Err(Rejection::Forked) } else { Ok(()) }
-    }
-
-    fn on_credit(&mut self, link: LinkId, frame: &Credit) -> Result<(), Rejection> {
-        if let Some(session) = self.sessions.get_mut(&link) {
-            let most = session.sent.saturating_add(limits::CREDIT_BYTES);
-            session.granted = session.granted.max(frame.granted.min(most));
-            session.dirty = true;
+        let numbered = frame
+            .numbered
+            .iter()
+            .filter_map(|(number, seq)| shared.numbers.our_log(*number).map(|log| (log, *seq)));
+        let heads: Vec<(LogId, u64)> = numbered.chain(frame.named.iter().copied()).collect();
+        for (log, seq) in heads {
+            let own = log == space.own_log;
+            // Of this device's own log nobody holds more than it has written.
+            let seq = if own { seq.min(space.head(log).seq) } else { seq };
+            if shared.acked(log, seq, now) && own {
+                effects.events.push(Event::Acked { space: id, peer, log, seq });
+            }
         }
         Ok(())
     }
 
+    fn on_credit(&mut self, link: LinkId, frame: &Credit) -> Result<(), Rejection> {
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
+        let most = session.sent.saturating_add(limits::CREDIT_BYTES);
+        session.granted = session.granted.max(frame.granted.min(most));
+        session.dirty = true;
+        if session.counted(frame.sent) { Ok(()) } else { Err(Rejection::OverCredit) }
+    }
+
     fn on_spread(&mut self, link: LinkId, frame: &Spread) -> Result<(), Rejection> {
         let id = self.proven(link, frame.tag)?;
-        let own = self.spaces.get(&id).is_some_and(|space| space.own_log == frame.log);
+        let own = self.spaces.get(&id).map(|space| space.own_log);
         let shared = self.sessions.get_mut(&link).and_then(|s| s.shared.get_mut(&id));
-        if let Some(progress) = shared.and_then(|shared| shared.progress.get_mut(&frame.log)) {
-            progress.lazy = !frame.eager && !own;
+        if let Some(shared) = shared
+            && let Some(log) = shared.numbers.our_log(frame.number)
+            && let Some(progress) = shared.progress.get_mut(&log)
+        {
+            progress.lazy = !frame.eager && Some(log) != own;
+            if progress.sent > progress.acked || progress.lazy {
+                shared.due.insert(log);
+            }
         }
         Ok(())
     }
 }
 
-/// Notes what a peer holds durably; tells whether some head contradicts one held here. More logs than a space
-/// may have are not noted, and of this device's own log no more than it has written.
-fn take_heads(
-    space: &crate::space::Space,
-    peer: DeviceId,
-    shared: &mut Shared,
-    heads: &[LogHead],
-    now: Time,
-    effects: &mut Effects,
-) -> bool {
-    let mut forked = false;
-    for head in heads {
-        let here = space.head(head.log);
-        forked |=
-            here.seq == head.seq && crate::space::short_hash(&shared.key, here.hash) != head.hash;
-        let own = head.log == space.own_log;
-        let seq = if own { head.seq.min(here.seq) } else { head.seq };
-        let room = shared.progress.len() < limits::LOGS_PER_SPACE_MAX;
-        let noted = room || shared.progress.contains_key(&head.log);
-        if noted && shared.acked(head.log, seq, now) && own {
-            effects.events.push(Event::Acked { space: space.id, peer, log: head.log, seq });
-        }
-    }
-    forked
+/// The low byte of a number, which the next entry of a log is known by.
+pub(super) fn low_byte(seq: u64) -> u8 {
+    seq.to_le_bytes()[0]
 }
 
 /// Whether operations show that a member has let `peer` in: they make it one, and somebody who may has

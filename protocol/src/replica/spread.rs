@@ -7,34 +7,25 @@
 
 use rand_core::CryptoRng;
 
+use super::heads::Telling;
+use super::received::low_byte;
 use super::{Replica, turn};
 use crate::effect::Effects;
-use crate::entry::Bytes;
+use crate::entry::{Bytes, SealedRun};
 use crate::ids::{DeviceId, LinkId, LogId, SpaceId, Time};
 use crate::input::Timer;
-use crate::keyring::{EpochKey, first16};
+use crate::keyring::EpochKey;
 use crate::layout;
 use crate::limits;
 use crate::membership::{Op, OpBody, Role};
 use crate::session::{Session, Shared};
-use crate::space::{Space, short_hash};
+use crate::space::{Log, Space};
 use crate::turn::Turn;
-use crate::wire::{
-    Ack, Credit, Entries, Frame, HeadList, Heads, Hello, LogHead, Operations, Spread,
-};
+use crate::view::Counters;
+use crate::wire::{Ack, Credit, Entries, Frame, Hello, Next, Operations};
 
 /// Operation bytes that travel in one frame, about.
 const OPERATIONS_FRAME_BYTES: usize = 48 * 1024;
-
-/// Whether heads are sent in full besides their digest.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum List {
-    /// Unless the peer is remembered to hold just what is held here.
-    IfNeeded,
-    /// Unless they have been sent on this link before.
-    IfUnsent,
-    Always,
-}
 
 impl Replica {
     /// The peer of a link, if it is a member of a space both have proven.
@@ -44,57 +35,6 @@ impl Replica {
         let member = session.shared.contains_key(&id)
             && space.membership.roster().may(session.peer, Role::Relay);
         member.then_some(session.peer)
-    }
-
-    pub(super) fn send_heads(
-        &mut self,
-        link: LinkId,
-        id: SpaceId,
-        list: List,
-        now: Time,
-        rng: &mut dyn CryptoRng,
-        effects: &mut Effects,
-    ) {
-        let Some(peer) = self.member_on(link, id) else { return };
-        let (Some(space), Some(session)) = (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
-        else {
-            return;
-        };
-        let Some(shared) = session.shared.get_mut(&id) else { return };
-        let root = space.frontier();
-        let full = match list {
-            List::Always => true,
-            List::IfUnsent => shared.list_sent.is_none(),
-            List::IfNeeded => {
-                let mut turn = turn!(self, now, rng, effects);
-                let key = layout::peer_key(space.pseudonym, peer);
-                turn.row::<[u8; 32]>(&key, layout::KIND_PEER) != Some(root)
-            }
-        };
-        let list = full.then(|| HeadList {
-            from: LogId([0; 16]),
-            to: LogId([u8::MAX; 16]),
-            heads: space
-                .logs
-                .iter()
-                .map(|(log, known)| LogHead {
-                    log: *log,
-                    seq: known.head.seq,
-                    hash: short_hash(&shared.key, known.head.hash),
-                })
-                .collect(),
-        });
-        if list.is_some() {
-            shared.list_sent = Some(now);
-            shared.ack_due.clear();
-        }
-        let frame = Frame::Heads(Heads {
-            tag: shared.tag_out,
-            frontier: frontier_digest(&shared.key, &root),
-            membership: membership_digest(&shared.key, &space.membership.digest()),
-            list,
-        });
-        self.send(link, &frame, effects);
     }
 
     pub(super) fn send_operations(
@@ -166,45 +106,47 @@ impl Replica {
     }
 
     /// Forwards a run just received to the peers that want it at once.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn relay(
         &mut self,
         from: LinkId,
         id: SpaceId,
-        log: LogId,
-        first: u64,
-        last: u64,
-        run: &Bytes,
+        run: &SealedRun,
         effects: &mut Effects,
     ) {
         let Some(space) = self.spaces.get(&id) else { return };
-        let writer = space.logs.get(&log).map(|log| log.opening.device);
+        let Some(known) = space.logs.get(&run.log) else { return };
+        let roster = space.membership.roster();
+        let mut bytes = None;
         for (link, session) in &mut self.sessions {
-            session.dirty = true;
-            let reader = space.membership.roster().may(session.peer, Role::Relay);
-            if *link == from || !reader || Some(session.peer) == writer {
+            let peer = session.peer;
+            if *link == from || !roster.may(peer, Role::Relay) || peer == known.opening.device {
                 continue;
             }
             let credit = session.credit();
-            let Some(shared) = session.shared.get_mut(&id).filter(|shared| shared.known) else {
-                continue;
-            };
-            let progress = shared.progress.entry(log).or_default();
-            if progress.lazy
-                || progress.sent.saturating_add(1) != first
-                || credit < run.0.len() as u64
-            {
+            let Some(shared) = session.shared.get_mut(&id) else { continue };
+            let Some(progress) = shared.position(run.log) else { continue };
+            let follows = progress.sent.saturating_add(1) == run.first;
+            if progress.lazy || !follows || credit < limits::RUN_BYTES_MAX as u64 {
                 continue;
             }
-            progress.sent = last;
-            session.sent += run.0.len() as u64;
-            let entries = Entries { tag: shared.tag_out, sent: session.sent, run: run.clone() };
-            let bytes = Frame::Entries(entries).encode();
-            self.counters.runs_sent += 1;
-            self.counters.run_bytes_sent += run.0.len() as u64;
+            progress.sent = run.last();
+            shared.unacked.insert(run.log);
+            let bytes = bytes.get_or_insert_with(|| run.to_bytes());
+            let frame = frame_of(run, bytes, known, shared, &mut session.sent, &mut self.counters);
+            let frame = frame.encode();
             self.counters.frames_sent += 1;
-            self.counters.bytes_sent += bytes.len() as u64;
-            effects.relay.push((*link, bytes));
+            self.counters.bytes_sent += frame.len() as u64;
+            effects.relay.push((*link, frame));
+        }
+    }
+
+    /// Notes that a log has grown, so that peers may have to be sent something.
+    pub(super) fn on_growth(&mut self, id: SpaceId, log: LogId) {
+        for session in self.sessions.values_mut() {
+            if let Some(shared) = session.shared.get_mut(&id) {
+                shared.due.insert(log);
+                session.dirty = true;
+            }
         }
     }
 
@@ -218,12 +160,6 @@ impl Replica {
         }
     }
 
-    pub(super) fn mark_dirty(&mut self, id: SpaceId) {
-        for session in self.sessions.values_mut() {
-            session.dirty |= session.shared.contains_key(&id);
-        }
-    }
-
     pub(super) fn on_timer(&mut self, link: LinkId, now: Time) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         if session.wake.is_some_and(|wake| wake <= now) {
@@ -231,14 +167,18 @@ impl Replica {
         }
         session.dirty = true;
         for shared in session.shared.values_mut() {
-            for progress in shared.progress.values_mut() {
-                let stalled = progress.sent > progress.acked
-                    && progress.moved.plus_ms(limits::RESEND_AFTER_MS) <= now;
+            let Shared { unacked, progress, due, .. } = shared;
+            unacked.retain(|log| {
+                let Some(progress) = progress.get_mut(log) else { return false };
+                let stalled = progress.moved.plus_ms(limits::RESEND_AFTER_MS) <= now;
                 if stalled {
                     progress.sent = progress.acked;
                     progress.moved = now;
+                    progress.resend = true;
+                    due.insert(*log);
                 }
-            }
+                !stalled
+            });
         }
     }
 
@@ -265,7 +205,7 @@ impl Replica {
         let mut frames = Vec::new();
         for (id, shared) in &mut session.shared {
             let Some(space) = self.spaces.get_mut(id) else { continue };
-            if !shared.known || !space.membership.roster().may(peer, Role::Relay) {
+            if shared.due.is_empty() || !space.membership.roster().may(peer, Role::Relay) {
                 continue;
             }
             for (log, seq) in behind(space, shared, now) {
@@ -273,25 +213,26 @@ impl Replica {
                 if credit < limits::RUN_BYTES_MAX as u64 {
                     break;
                 }
+                let Some(known) = space.logs.get(&log) else { continue };
                 let most = usize::try_from(credit).unwrap_or(usize::MAX) - limits::RUN_BYTES_MAX;
                 let mut turn = turn!(self, now, rng, effects);
                 let runs = space.runs_from(log, seq + 1, most.max(1), &mut turn);
-                let progress = shared.progress.entry(log).or_default();
+                let Some(progress) = shared.progress.get_mut(&log) else { continue };
                 if progress.sent == progress.acked {
                     progress.moved = now;
                 }
                 progress.late_at = None;
+                progress.sent = runs.last().map_or(seq, SealedRun::last);
+                if progress.sent > progress.acked {
+                    shared.unacked.insert(log);
+                }
+                if progress.sent >= known.head.seq {
+                    shared.due.remove(&log);
+                }
                 for run in runs {
                     let bytes = run.to_bytes();
-                    progress.sent = run.last();
-                    session.sent += bytes.len() as u64;
-                    turn.counters.runs_sent += 1;
-                    turn.counters.run_bytes_sent += bytes.len() as u64;
-                    frames.push(Frame::Entries(Entries {
-                        tag: shared.tag_out,
-                        sent: session.sent,
-                        run: Bytes(bytes),
-                    }));
+                    let sent = &mut session.sent;
+                    frames.push(frame_of(&run, &bytes, known, shared, sent, turn.counters));
                 }
             }
         }
@@ -309,11 +250,18 @@ impl Replica {
             if due.is_empty() || !space.membership.roster().may(session.peer, Role::Relay) {
                 continue;
             }
-            let heads = due.into_iter().map(|log| {
-                let head = space.head(log);
-                LogHead { log, seq: head.seq, hash: short_hash(&shared.key, head.hash) }
-            });
-            frames.push(Frame::Ack(Ack { tag: shared.tag_out, heads: heads.collect() }));
+            let due: Vec<LogId> = due.into_iter().collect();
+            for due in due.chunks(limits::HEADS_PER_FRAME_MAX) {
+                let (mut numbered, mut named) = (Vec::new(), Vec::new());
+                for log in due {
+                    let seq = space.head(*log).seq;
+                    match shared.numbers.theirs(*log) {
+                        Some(number) => numbered.push((number, seq)),
+                        None => named.push((*log, seq)),
+                    }
+                }
+                frames.push(Frame::Ack(Ack { tag: shared.tag_out, numbered, named }));
+            }
         }
         for frame in frames {
             self.send(link, &frame, effects);
@@ -325,7 +273,8 @@ impl Replica {
         let granted = session.received.saturating_add(limits::CREDIT_BYTES);
         if granted.saturating_sub(session.grant) >= limits::CREDIT_BYTES / 4 {
             session.grant = granted;
-            self.send(link, &Frame::Credit(Credit { granted }), effects);
+            let sent = session.sent;
+            self.send(link, &Frame::Credit(Credit { granted, sent }), effects);
         }
     }
 
@@ -338,7 +287,7 @@ impl Replica {
         let jitter = u64::from(rng.next_u32()) % (limits::REPAIR_EVERY_MS / 2);
         session.next_repair = now.plus_ms(limits::REPAIR_EVERY_MS * 3 / 4 + jitter);
         let nonce = session.nonce;
-        let granted = session.grant;
+        let (granted, sent) = (session.grant, session.sent);
         let settled = !session.shared.is_empty() && session.shared.values().all(|s| s.known);
         let shared: Vec<(SpaceId, bool)> =
             session.shared.iter().map(|(id, shared)| (*id, shared.known)).collect();
@@ -347,7 +296,7 @@ impl Replica {
             self.send_claims(link, rng, effects);
         }
         if !shared.is_empty() {
-            self.send(link, &Frame::Credit(Credit { granted }), effects);
+            self.send(link, &Frame::Credit(Credit { granted, sent }), effects);
         }
         for (id, known) in shared {
             if self.spaces.get(&id).is_some_and(|space| space.joining.is_some()) {
@@ -357,7 +306,8 @@ impl Replica {
                     self.send_all_operations(link, id, now, effects);
                 }
                 self.hand_out_key(link, id, now, rng, effects);
-                self.send_heads(link, id, List::IfUnsent, now, rng, effects);
+                let telling = if known { Telling::Digest } else { Telling::First };
+                self.send_heads(link, id, telling, now, rng, effects);
             }
         }
     }
@@ -374,11 +324,12 @@ impl Replica {
 }
 
 fn wake_at(session: &Session) -> Time {
-    let progress = session.shared.values().flat_map(|shared| shared.progress.values());
-    let due = progress.filter_map(|progress| {
-        let resend = (progress.sent > progress.acked)
-            .then(|| progress.moved.plus_ms(limits::RESEND_AFTER_MS));
-        resend.into_iter().chain(progress.late_at).min()
+    let due = session.shared.values().flat_map(|shared| {
+        let of = |log: &LogId| shared.progress.get(log);
+        let resend = shared.unacked.iter().filter_map(of);
+        let resend = resend.map(|progress| progress.moved.plus_ms(limits::RESEND_AFTER_MS));
+        let late = shared.due.iter().filter_map(of).filter_map(|progress| progress.late_at);
+        resend.chain(late)
     });
     due.min().unwrap_or(session.next_repair).min(session.next_repair)
 }
@@ -386,32 +337,54 @@ fn wake_at(session: &Session) -> Time {
 /// The logs of which a peer lacks entries that are to be sent now, with what it has.
 fn behind(space: &Space, shared: &mut Shared, now: Time) -> Vec<(LogId, u64)> {
     let mut logs = Vec::new();
-    for (log, known) in &space.logs {
-        let progress = shared.progress.entry(*log).or_default();
-        if progress.sent >= known.head.seq {
+    for log in std::mem::take(&mut shared.due) {
+        let head = space.head(log).seq;
+        let Some(progress) = shared.position(log) else {
+            if !shared.known {
+                shared.due.insert(log);
+            }
+            continue;
+        };
+        if progress.sent >= head {
             continue;
         }
-        if progress.lazy {
-            let late_at = *progress.late_at.get_or_insert(now.plus_ms(limits::RELAY_AFTER_MS));
-            if late_at > now {
-                continue;
-            }
+        let seq = progress.sent;
+        let late = !progress.lazy || {
+            let late_at = progress.late_at.get_or_insert(now.plus_ms(limits::RELAY_AFTER_MS));
+            *late_at <= now
+        };
+        shared.due.insert(log);
+        if late {
+            logs.push((log, seq));
         }
-        logs.push((*log, progress.sent));
     }
     logs
 }
 
-/// What to tell a peer that brought entries of somebody else: to stop if they were here already, to go on
-/// if they were not although it had been told to stop.
-pub(super) fn spread_wanted(shared: &mut Shared, log: LogId, new: bool) -> Option<Spread> {
-    let tell = if new {
-        shared.pruned.remove(&log)
-    } else {
-        shared.pruned.insert(log);
-        true
-    };
-    tell.then_some(Spread { tag: shared.tag_out, log, eager: new })
+/// The frame that carries a run: the short form where the peer has what it leaves out.
+fn frame_of(
+    run: &SealedRun,
+    bytes: &[u8],
+    known: &Log,
+    shared: &mut Shared,
+    sent: &mut u64,
+    counters: &mut Counters,
+) -> Frame {
+    let tag = shared.tag_out;
+    counters.runs_sent += 1;
+    counters.run_bytes_sent += bytes.len() as u64;
+    *sent += bytes.len() as u64;
+    let resend = shared.progress.get_mut(&run.log).is_some_and(|p| std::mem::take(&mut p.resend));
+    if !resend
+        && let Some(number) = shared.numbers.ours(run.log)
+        && let Some((ciphertext, signature)) = run.single()
+        && known.under_next(run.first).is_some()
+    {
+        let (low, ciphertext) = (low_byte(run.first), ciphertext.clone());
+        return Frame::Next(Next { tag, number, low, ciphertext, signature });
+    }
+    let number = shared.numbers.tell(run.log);
+    Frame::Entries(Entries { tag, number, sent: *sent, run: Bytes(bytes.to_vec()) })
 }
 
 /// Whether a peer holds durably all that is held here.
@@ -419,24 +392,6 @@ pub(super) fn peer_has_all(space: &Space, shared: &Shared) -> bool {
     space.logs.iter().all(|(log, known)| {
         shared.progress.get(log).is_some_and(|progress| progress.acked == known.head.seq)
     })
-}
-
-/// Remembers that a peer holds just what is held here, so that the next link can start with a digest.
-pub(super) fn remember(space: &mut Space, peer: DeviceId, turn: &mut Turn<'_>) {
-    let root = space.frontier();
-    let key = layout::peer_key(space.pseudonym, peer);
-    if turn.row::<[u8; 32]>(&key, layout::KIND_PEER) != Some(root) {
-        turn.put_row(key, layout::KIND_PEER, &root);
-    }
-}
-
-pub(super) fn frontier_digest(key: &[u8; 32], root: &[u8; 32]) -> [u8; 16] {
-    first16(blake3::keyed_hash(key, root).as_bytes())
-}
-
-pub(super) fn membership_digest(key: &[u8; 32], digest: &[u8; 32]) -> [u8; 8] {
-    let hash = blake3::keyed_hash(key, digest);
-    *hash.as_bytes().first_chunk::<8>().expect("a hash has 32 bytes")
 }
 
 /// Opens every epoch key that has been wrapped to this device and is not here yet.

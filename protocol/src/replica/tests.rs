@@ -12,7 +12,8 @@ use crate::input::{Action, ObjectEdit, Target, Wish};
 use crate::membership::Role;
 use crate::store::{MemoryStore, WriteBatch};
 use crate::wire::{
-    Ack, Claim, Claims, Credit, Entries, HeadList, Heads, LogHead, Operations, Spread,
+    Ack, ChangedHead, Claim, Claims, Credit, Detail, Entries, Heads, Holds, LogHead, Next,
+    Operations, Range, Spread,
 };
 
 struct Node {
@@ -101,22 +102,37 @@ fn extreme_numbers_from_a_member_neither_panic_nor_grow_without_bound() {
     let own = a.replica.spaces[&space].own_log;
     let other = *a.replica.spaces[&space].logs.keys().find(|log| **log != own).unwrap();
     let mut frames = Vec::new();
+    let heads = |detail| Frame::Heads(Heads { tag, digest: [0; 8], detail });
     for log in [own, other, LogId([9; 16])] {
-        let head = LogHead { log, seq: u64::MAX, hash: [0; 8] };
-        frames.push(Frame::Ack(Ack { tag, heads: vec![head] }));
-        let list = Some(HeadList { from: LogId([0; 16]), to: LogId([255; 16]), heads: vec![head] });
-        frames.push(Frame::Heads(Heads { tag, frontier: [0; 16], membership: [0; 8], list }));
-        frames.push(Frame::Spread(Spread { tag, log, eager: false }));
+        let head = LogHead { log, seq: u64::MAX, hash: [0; 4] };
+        frames.push(Frame::Ack(Ack { tag, numbered: vec![], named: vec![(log, u64::MAX)] }));
+        let holds = Holds::Heads { heads: vec![head], answer: true };
+        let ranges = vec![Range { until: None, holds }];
+        frames.push(heads(Detail::Ranges { membership: [0; 8], ranges }));
+        let changed = vec![ChangedHead { number: 0, grown: u64::MAX, hash: [0; 4] }];
+        let new = vec![head];
+        frames.push(heads(Detail::Since { base: [0; 4], membership: None, changed, new }));
     }
-    frames.push(Frame::Credit(Credit { granted: u64::MAX }));
-    frames.push(Frame::Entries(Entries { tag, sent: u64::MAX, run: Bytes(vec![]) }));
+    for number in [0, 1, 2, 3, u32::MAX] {
+        frames.push(Frame::Spread(Spread { tag, number, eager: false }));
+        let numbered = vec![(number, u64::MAX)];
+        frames.push(Frame::Ack(Ack { tag, numbered, named: vec![] }));
+        let (ciphertext, signature) = (Bytes(vec![1; 32]), crate::entry::Signature::new([1; 64]));
+        frames.push(Frame::Next(Next { tag, number, low: 0, ciphertext, signature }));
+    }
+    frames.push(heads(Detail::None));
+    frames.push(Frame::Credit(Credit { granted: u64::MAX, sent: u64::MAX }));
+    frames.push(Frame::Entries(Entries { tag, number: 1, sent: u64::MAX, run: Bytes(vec![]) }));
     frames.push(Frame::Operations(Operations { tag, ops: vec![] }));
     frames.push(Frame::Claims(Claims { claims: vec![Claim([0; 16]); 3] }));
-    for n in 0..2_000_u16 {
-        let mut log = [1; 16];
-        log[..2].copy_from_slice(&n.to_be_bytes());
-        let head = LogHead { log: LogId(log), seq: u64::from(n), hash: [0; 8] };
-        frames.push(Frame::Ack(Ack { tag, heads: vec![head] }));
+    for n in 0..20_u16 {
+        let named = |m: u16| {
+            let mut log = [1; 16];
+            log[..2].copy_from_slice(&(n * 1_000 + m).to_be_bytes());
+            (LogId(log), u64::from(m))
+        };
+        let named = (0..1_000).map(named).collect();
+        frames.push(Frame::Ack(Ack { tag, numbered: vec![], named }));
     }
     for (n, frame) in frames.iter().enumerate() {
         let now = 20 + n as u64 * 500;

@@ -188,7 +188,7 @@ impl Replica {
         let written = space.write(edits, &mut turn)?;
         Self::announce(space, &written.visible, true, effects);
         let log = space.own_log;
-        self.mark_dirty(id);
+        self.on_growth(id, log);
         Ok(Outcome::Edited { log, seq: written.seq, objects: written.objects })
     }
 

@@ -83,6 +83,7 @@ impl Space {
         } else {
             self.rehearse(edits, &draft.writer, turn)?;
         }
+        self.name_the_past(&draft, turn);
         let mut objects = Vec::with_capacity(edits.len());
         let mut refusal = None;
         for edit in edits {
@@ -372,19 +373,42 @@ impl Space {
     /// Seals what has been drafted into one entry and stores it.
     fn flush(&mut self, draft: &mut Draft, turn: &mut Turn<'_>) {
         let parts = std::mem::take(&mut draft.parts);
-        let mut logs = std::mem::replace(&mut draft.logs, LogTable::new(self.own_log));
+        let logs = std::mem::replace(&mut draft.logs, LogTable::new(self.own_log));
         draft.bytes = 0;
-        if parts.is_empty() {
-            return;
+        if !parts.is_empty() {
+            let deps = self.unsaid(limits::DEPS_PER_ENTRY_MAX);
+            self.write_entry(&deps, logs, parts, draft, turn);
         }
-        let mut deps = Vec::new();
-        for (id, log) in &self.logs {
-            let said = self.said.entry(*id).or_default();
-            if *id != self.own_log && log.applied > *said {
-                *said = log.applied;
-                deps.push((logs.index_of(*id), log.applied));
-            }
+    }
+
+    /// Names what has been applied of other logs in entries of their own, until one entry can name the rest.
+    fn name_the_past(&mut self, draft: &Draft, turn: &mut Turn<'_>) {
+        while self.unsaid.len() > limits::DEPS_PER_ENTRY_MAX {
+            let deps = self.unsaid(limits::DEPS_PER_ENTRY_MAX);
+            self.write_entry(&deps, LogTable::new(self.own_log), Vec::new(), draft, turn);
         }
+    }
+
+    /// What has been applied of other logs and was not named before, from now on named; at most `most`.
+    fn unsaid(&mut self, most: usize) -> Vec<(LogId, u64)> {
+        let mut unsaid = Vec::new();
+        while unsaid.len() < most
+            && let Some(id) = self.unsaid.pop_first()
+        {
+            unsaid.extend(self.logs.get(&id).map(|log| (id, log.applied)));
+        }
+        unsaid
+    }
+
+    fn write_entry(
+        &mut self,
+        deps: &[(LogId, u64)],
+        mut logs: LogTable,
+        parts: Vec<Part>,
+        draft: &Draft,
+        turn: &mut Turn<'_>,
+    ) {
+        let deps = deps.iter().map(|(log, seq)| (logs.index_of(*log), *seq)).collect();
         let body = Body { logs: logs.others().to_vec(), deps, time: draft.writer.time, parts };
         let Some(run) = self.seal_own(&body, draft.epoch, turn) else { return };
         self.store(&run, self.own, turn);

@@ -3,40 +3,62 @@ use proptest::prelude::*;
 use super::*;
 
 fn one_of_each() -> Vec<(&'static str, Frame)> {
-    let (tag, log) = (Tag([7; 8]), LogId([9; 16]));
-    let head = LogHead { log, seq: 300, hash: [3; 8] };
-    let list = HeadList { from: LogId([0; 16]), to: LogId([255; 16]), heads: vec![head] };
+    let (tag, log) = (Tag(7), LogId([9; 16]));
+    let head = LogHead { log, seq: 300, hash: [3; 4] };
+    let digest = [4; 8];
+    let since = Detail::Since {
+        base: [6; 4],
+        membership: None,
+        changed: vec![ChangedHead { number: 2, grown: 5, hash: [3; 4] }],
+        new: vec![head],
+    };
+    let ranges = vec![
+        Range { until: Some(LogId([8; 16])), holds: Holds::Unsaid },
+        Range { until: Some(log), holds: Holds::Digest([1; 8]) },
+        Range { until: None, holds: Holds::Heads { heads: vec![head], answer: true } },
+    ];
+    let ranges = Detail::Ranges { membership: [5; 8], ranges };
+    let heads = |detail| Frame::Heads(Heads { tag, digest, detail });
+    let (ciphertext, signature) = (Bytes(vec![1; 48]), Signature::new([2; 64]));
     vec![
         ("010110" /* nonce */, Frame::Hello(Hello { nonce: [1; 16] })),
         ("010211", Frame::Claims(Claims { claims: vec![Claim([2; 16])] })),
-        ("01030d", Frame::Operations(Operations { tag, ops: vec![Bytes(vec![1, 2, 3])] })),
+        ("010306", Frame::Operations(Operations { tag, ops: vec![Bytes(vec![1, 2, 3])] })),
+        ("01040a", heads(Detail::None)),
+        ("01042d", heads(since)),
+        ("010459", heads(ranges)),
         (
-            "01045c",
-            Frame::Heads(Heads { tag, frontier: [4; 16], membership: [5; 8], list: Some(list) }),
+            "010508",
+            Frame::Entries(Entries { tag, number: 3, sent: 1 << 14, run: Bytes(vec![8, 9]) }),
         ),
-        ("01050e", Frame::Entries(Entries { tag, sent: 1 << 14, run: Bytes(vec![8, 9]) })),
-        ("010623", Frame::Ack(Ack { tag, heads: vec![head] })),
-        ("010703", Frame::Credit(Credit { granted: 1 << 14 })),
-        ("010819", Frame::Spread(Spread { tag, log, eager: true })),
-        ("010909", Frame::Refused(Refused { tag, reason: JoinRefusal::UsedUp })),
+        ("010618", Frame::Ack(Ack { tag, numbered: vec![(2, 300)], named: vec![(log, 300)] })),
+        ("010704", Frame::Credit(Credit { granted: 1 << 14, sent: 9 })),
+        ("010803", Frame::Spread(Spread { tag, number: 3, eager: true })),
+        ("010902", Frame::Refused(Refused { tag, reason: JoinRefusal::UsedUp })),
+        ("010a74", Frame::Next(Next { tag, number: 3, low: 255, ciphertext, signature })),
     ]
 }
 
 /// The bytes of every frame, pinned: a change here is a change of the protocol.
 #[test]
 fn frames_have_the_bytes_they_always_had() {
-    let mut all = blake3::Hasher::new();
     for (start, frame) in one_of_each() {
         let bytes = frame.encode();
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(hex.starts_with(start), "{frame:?} is {hex}");
         assert_eq!(Frame::decode(&bytes), Ok(Some(frame)));
-        all.update(&bytes);
     }
-    let ack = one_of_each().swap_remove(5).1.encode();
-    let hex: String = ack.iter().map(|byte| format!("{byte:02x}")).collect();
-    let expected = format!("010623{}01{}ac02{}", "07".repeat(8), "09".repeat(16), "03".repeat(8));
-    assert_eq!(hex, expected);
+    let hex = |frame: &Frame| -> String {
+        frame.encode().iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let all = one_of_each();
+    let since = format!(
+        "01042d07{}0106060606000102050303030301{}ac0203030303",
+        "04".repeat(8),
+        "09".repeat(16)
+    );
+    assert_eq!(hex(&all[4].1), since);
+    assert_eq!(hex(&all[7].1), format!("010618070102ac0201{}ac02", "09".repeat(16)));
 }
 
 #[test]
@@ -64,17 +86,24 @@ fn unknown_kinds_are_skipped_and_other_versions_refused() {
 
 #[test]
 fn heads_out_of_order_or_out_of_bounds_are_refused() {
-    let head = |log| LogHead { log: LogId([log; 16]), seq: 1, hash: [0; 8] };
-    let frame = |from: u8, to: u8, heads| {
-        let list = Some(HeadList { from: LogId([from; 16]), to: LogId([to; 16]), heads });
-        Frame::Heads(Heads { tag: Tag([0; 8]), frontier: [0; 16], membership: [0; 8], list })
+    let head = |log| LogHead { log: LogId([log; 16]), seq: 1, hash: [0; 4] };
+    let ranges = |parts: Vec<(Option<u8>, Vec<LogHead>)>| {
+        let ranges = parts.into_iter().map(|(until, heads)| Range {
+            until: until.map(|until| LogId([until; 16])),
+            holds: Holds::Heads { heads, answer: false },
+        });
+        let detail = Detail::Ranges { membership: [0; 8], ranges: ranges.collect() };
+        Frame::Heads(Heads { tag: Tag(0), digest: [0; 8], detail })
     };
-    assert!(Frame::decode(&frame(0, 9, vec![head(1), head(2)]).encode()).is_ok());
+    let right = ranges(vec![(Some(2), vec![head(0), head(1)]), (None, vec![head(2), head(9)])]);
+    assert!(Frame::decode(&right.encode()).is_ok());
     for wrong in [
-        frame(0, 9, vec![head(2), head(1)]),
-        frame(0, 9, vec![head(1), head(1)]),
-        frame(2, 9, vec![head(1)]),
-        frame(9, 0, vec![]),
+        ranges(vec![(None, vec![head(2), head(1)])]),
+        ranges(vec![(None, vec![head(1), head(1)])]),
+        ranges(vec![(Some(2), vec![head(2)])]),
+        ranges(vec![(Some(2), vec![]), (None, vec![head(1)])]),
+        ranges(vec![(Some(2), vec![]), (Some(2), vec![])]),
+        ranges(vec![(None, vec![]), (None, vec![])]),
     ] {
         assert_eq!(Frame::decode(&wrong.encode()), Err(Rejection::OverLimit));
     }

@@ -39,10 +39,10 @@ const LEN_MAX: u32 = 10_000;
 type Part<T> = (BTreeMap<u32, LogId>, BTreeMap<u32, Plain<T>>);
 
 impl<T: Datum> Seats<T> {
-    /// How many seats there are.
+    /// How many seats there are; never more than 10 000, whatever somebody claims to have opened.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.0.0.0.as_ref().and_then(|(_, len)| len.0).unwrap_or(0)
+        self.0.0.0.as_ref().and_then(|(_, len)| len.0).unwrap_or(0).min(LEN_MAX)
     }
 
     /// Whether there is no seat.

@@ -233,6 +233,7 @@ impl From<JoinRefusal> for Failure {
             JoinRefusal::Expired => "the ticket has expired",
             JoinRefusal::UsedUp => "the ticket has been used as often as it may be",
             JoinRefusal::BadProof => "the member that was asked does not accept the ticket's proof",
+            JoinRefusal::Stranger => "the member that was asked does not know this device",
         };
         Self::peer(message).hint("ask for a new one: meshwork invite SPACE")
     }

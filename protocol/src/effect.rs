@@ -237,4 +237,6 @@ pub enum JoinRefusal {
     UsedUp,
     /// The proof is wrong.
     BadProof,
+    /// The member asked does not know this device as a member; it is sent the operations that say so.
+    Stranger,
 }

@@ -209,13 +209,15 @@ impl Shared {
         }
     }
 
-    /// Takes in what the peer says it holds of a log.
-    pub(crate) fn told(&mut self, log: LogId, seq: u64) {
+    /// Takes in what the peer says it holds durably of a log; tells whether it is more than was known.
+    pub(crate) fn told(&mut self, log: LogId, seq: u64, now: Time) -> bool {
         let room = self.progress.len() < limits::LOGS_PER_SPACE_MAX;
-        if room || self.progress.contains_key(&log) {
-            self.progress.entry(log).or_default().correct(seq);
-            self.due.insert(log);
+        if !room && !self.progress.contains_key(&log) {
+            return false;
         }
+        self.progress.entry(log).or_default().correct(seq);
+        self.due.insert(log);
+        self.acked(log, seq, now)
     }
 
     /// Notes that the peer holds a log durably up to `seq`; tells whether that is news.

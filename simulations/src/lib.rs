@@ -3,8 +3,9 @@
 //! A seed in → the same run, always: one thread, virtual time, one event queue, one generator. The world
 //! performs the engine's effects on links that lose, repeat, reorder, corrupt and break, and on disks that
 //! forget what was not synced. First anything may fail, then everything heals and must converge.
-//! Invariant: nothing here reads a clock but the program's progress report. Not here: sockets, threads.
+//! Invariant: nothing here reads a clock but the program's progress report and `bench`. Not here: sockets, threads.
 
+pub mod bench;
 mod check;
 mod disk;
 mod people;

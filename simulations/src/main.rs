@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use meshwork_sim::Report;
+use meshwork_sim::bench::{self, Sizes};
 use serde_json::json;
 
 /// Run the production replication engine in a simulated world of failing links, disks and machines.
@@ -44,12 +45,22 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Measure what the protocol costs: bytes, round trips, entries per second.
+    Bench {
+        /// A tenth of the entries: for a quick look.
+        #[arg(long)]
+        small: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Run { seed, json } => run(seed, json),
         Verb::Explore { seeds, start, jobs, json } => explore(start, seeds, jobs, json),
+        Verb::Bench { small, json } => bench(small, json),
     }
 }
 
@@ -132,6 +143,24 @@ fn explore(start: u64, seeds: u64, jobs: Option<usize>, json: bool) -> ExitCode 
         println!("{seeds} seeds, {} failed, {rate:.1} seeds/s", failed.len());
     }
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn bench(small: bool, json: bool) -> ExitCode {
+    let mut sizes = Sizes::default();
+    if small {
+        sizes.cold_entries /= 10;
+        sizes.many_entries /= 10;
+    }
+    let figures = bench::measure(sizes, &|what| eprintln!("measuring: {what}"));
+    let value = serde_json::to_value(&figures).expect("figures are plain JSON");
+    if json {
+        println!("{value}");
+    } else {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            println!("{name:<28} {value}");
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn progress(done: u64, of: u64, began: Instant) {

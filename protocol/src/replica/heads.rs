@@ -26,7 +26,8 @@ const FIRST_LOG: LogId = LogId([0; 16]);
 /// What is said beyond the digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Telling {
-    /// What has changed since both ends agreed, if they ever did; all heads if they are few.
+    /// What has changed since both ends agreed, if they ever did; else all heads if they are few, or digests
+    /// of ranges from the end that leads.
     First,
     /// Nothing.
     Digest,
@@ -45,6 +46,7 @@ impl Replica {
         effects: &mut Effects,
     ) {
         let Some(peer) = self.member_on(link, id) else { return };
+        let leads = self.device() < peer;
         let (Some(space), Some(session)) = (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
         else {
             return;
@@ -65,6 +67,10 @@ impl Replica {
                     let ranges = vec![told_in_full(space, shared, false)];
                     Detail::Ranges { membership, ranges }
                 }
+                None if leads => {
+                    let all: Vec<LogId> = space.logs.keys().copied().collect();
+                    Detail::Ranges { membership, ranges: divided(space, shared, &all, None) }
+                }
                 None => Detail::None,
             },
             Telling::Ask if few => {
@@ -80,8 +86,8 @@ impl Replica {
         if telling == Telling::Ask {
             shared.asked = Some(now);
         }
-        shared.told_since = matches!(detail, Detail::Since { .. });
-        if detail != Detail::None {
+        shared.told_since = first && shared.base.is_some();
+        if detail != Detail::None || shared.told_since {
             shared.told = true;
             shared.ack_due.clear();
         }
@@ -124,9 +130,9 @@ impl Replica {
         }
         let mut heard = Heard::default();
         match &frame.detail {
-            Detail::None => heard.base(space, shared, &frame.digest),
+            Detail::None => heard.base(space, shared, &frame.digest, now),
             Detail::Since { base, membership, changed, new } => {
-                heard.since(space, shared, base, *membership, (changed, new));
+                heard.since(space, shared, base, *membership, (changed, new), now);
             }
             Detail::Ranges { membership, ranges } => {
                 heard.ranges(space, shared, *membership, ranges, now);
@@ -134,6 +140,10 @@ impl Replica {
         }
         let mut turn = turn!(self, now, rng, effects);
         let forked = part_forks(space, shared, &heard.heads, &mut turn);
+        if let Some(seq) = heard.acked {
+            let log = space.own_log;
+            effects.events.push(Event::Acked { space: id, peer, log, seq });
+        }
         let due = |sent: Option<Time>| sent.is_none_or(|at| at.plus_ms(ANSWER_EVERY_MS) <= now);
         let few = space.logs.len() <= limits::HEADS_LISTED_MAX;
         let ask = heard.reply.is_empty()
@@ -187,16 +197,18 @@ struct Heard {
     /// Whether it told something that says what it holds.
     understood: bool,
     reply: Vec<Range>,
+    /// Up to where the peer holds this device's own log, if that is news.
+    acked: Option<u64>,
 }
 
 impl Heard {
     /// Takes in a digest alone: it may be that of what both ends last agreed on.
-    fn base(&mut self, space: &Space, shared: &mut Shared, digest: &[u8; 8]) {
+    fn base(&mut self, space: &Space, shared: &mut Shared, digest: &[u8; 8], now: Time) {
         if let Some(base) = &shared.base
             && *digest == combined(&shared.key, &base.root, &base.members)
         {
             let digest = base_digest(&shared.key, &base.root);
-            self.since(space, shared, &digest, None, (&[], &[]));
+            self.since(space, shared, &digest, None, (&[], &[]), now);
         }
     }
 
@@ -208,6 +220,7 @@ impl Heard {
         base: &[u8; 4],
         membership: Option<[u8; 8]>,
         (changed, new): (&[ChangedHead], &[LogHead]),
+        now: Time,
     ) {
         let Some(ours) = shared.base.take() else { return };
         if *base == base_digest(&shared.key, &ours.root) {
@@ -221,15 +234,24 @@ impl Heard {
             for (number, (log, seq)) in (0..).zip(&ours.logs) {
                 let grown = changed.next_if(|head| head.number == number);
                 let seq = grown.map_or(*seq, |head| seq.saturating_add(head.grown));
-                shared.told(*log, seq);
+                self.note(space, shared, *log, seq, now);
                 let head = grown.map(|head| LogHead { log: *log, seq, hash: head.hash });
                 self.heads.extend(head);
             }
-            new.iter().for_each(|head| shared.told(head.log, head.seq));
+            new.iter().for_each(|head| self.note(space, shared, head.log, head.seq, now));
             self.heads.extend(new);
             shared.resolve_all();
         }
         shared.base = Some(ours);
+    }
+
+    /// Notes what the peer holds of a log. Of this device's own log nobody holds more than it has written.
+    fn note(&mut self, space: &Space, shared: &mut Shared, log: LogId, seq: u64, now: Time) {
+        let own = log == space.own_log;
+        let seq = if own { seq.min(space.head(log).seq) } else { seq };
+        if shared.told(log, seq, now) && own {
+            self.acked = Some(seq);
+        }
     }
 
     fn ranges(
@@ -273,9 +295,12 @@ impl Heard {
                     for log in &mine {
                         while listed.next_if(|head| head.log < *log).is_some() {}
                         let head = listed.next_if(|head| head.log == *log);
-                        shared.told(*log, head.map_or(0, |head| head.seq));
+                        let seq = head.map_or(0, |head| head.seq);
+                        self.note(space, shared, *log, seq, now);
                     }
-                    theirs.iter().for_each(|head| shared.told(head.log, head.seq));
+                    theirs
+                        .iter()
+                        .for_each(|head| self.note(space, shared, head.log, head.seq, now));
                     self.heads.extend(theirs);
                     let heads = heads_of(space, shared, &mine);
                     if *answer && heads != *theirs {

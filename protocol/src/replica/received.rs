@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use super::heads::Telling;
+use super::heads::{ANSWER_EVERY_MS, Telling};
 use super::{Replica, spread, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
@@ -44,7 +44,7 @@ impl Replica {
                 Frame::Ack(ack) => self.on_ack(link, &ack, now, effects),
                 Frame::Credit(credit) => self.on_credit(link, &credit),
                 Frame::Spread(spread) => self.on_spread(link, &spread),
-                Frame::Refused(refused) => self.on_refused(link, &refused, effects),
+                Frame::Refused(refused) => self.on_refused(link, &refused, now, effects),
             },
         };
         if let Err(rejection) = result {
@@ -174,6 +174,10 @@ impl Replica {
             self.send_operations(link, id, ops, effects);
             return;
         }
+        if self.member_on(link, id).is_none() {
+            self.refuse(link, id, JoinRefusal::Stranger, effects);
+            return;
+        }
         self.hand_out_key(link, id, now, rng, effects);
         self.send_heads(link, id, Telling::First, now, rng, effects);
     }
@@ -287,11 +291,18 @@ impl Replica {
         &mut self,
         link: LinkId,
         frame: &Refused,
+        now: Time,
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
         let Some(session) = self.sessions.get(&link) else { return Ok(()) };
         let id = session.space_of(frame.tag).ok_or(Rejection::NotProven)?;
-        if self.spaces.get(&id).is_some_and(|space| space.joining.is_some()) {
+        let joining = self.spaces.get(&id).is_some_and(|space| space.joining.is_some());
+        if frame.reason == JoinRefusal::Stranger {
+            let sent = session.shared.get(&id).and_then(|shared| shared.ops_sent);
+            if sent.is_none_or(|at| at.plus_ms(ANSWER_EVERY_MS) <= now) {
+                self.send_all_operations(link, id, now, effects);
+            }
+        } else if joining {
             let (peer, reason) = (session.peer, frame.reason);
             effects.events.push(Event::JoinRefused { space: id, peer, reason });
         }

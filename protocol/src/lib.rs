@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod body;
+mod branch;
 mod effect;
 mod entry;
 mod envelope;
@@ -28,6 +29,7 @@ mod turn;
 mod view;
 mod wire;
 
+pub use branch::Branch;
 pub use effect::{Effects, Event, Host, JoinRefusal, Outcome, Refusal};
 pub use identity::{IDENTITY_BYTES, Identity};
 pub use ids::{

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::branch::Branch;
 use crate::ids::{DeviceId, LogId, SpaceId, Time};
 use crate::limits;
 use crate::wire::{Claim, Tag};
@@ -59,8 +60,6 @@ pub(crate) struct Shared {
     pub unacked: BTreeSet<LogId>,
     /// Logs whose durable heads the peer has not been told yet.
     pub ack_due: BTreeSet<LogId>,
-    /// Logs this device asked the peer not to push at once.
-    pub pruned: BTreeSet<LogId>,
     /// Whether the peer was told what is held here in more than a digest.
     pub told: bool,
     /// Whether that was as changes since the base.
@@ -83,10 +82,8 @@ pub(crate) struct Progress {
     pub acked: u64,
     /// When `acked` last caught up or `sent` first ran ahead of it.
     pub moved: Time,
-    /// The peer gets this log elsewhere; push only what is late.
-    pub lazy: bool,
-    /// When entries for a lazy log become late.
-    pub late_at: Option<Time>,
+    /// Whether the log spreads over this link at once.
+    pub branch: Branch,
     /// The peer holds another branch of the log; what is here does not follow from it.
     pub parted: bool,
     /// The next run is to say in full what it is: the last one may not have been understood.
@@ -200,7 +197,6 @@ impl Shared {
             due: BTreeSet::new(),
             unacked: BTreeSet::new(),
             ack_due: BTreeSet::new(),
-            pruned: BTreeSet::new(),
             told: false,
             told_since: false,
             agreed: false,
@@ -234,7 +230,7 @@ impl Shared {
         progress.acked = progress.acked.max(seq);
         progress.sent = progress.sent.max(seq);
         progress.moved = now;
-        progress.late_at = None;
+        progress.branch.on_caught_up();
         if progress.sent == progress.acked {
             self.unacked.remove(&log);
         }
@@ -245,7 +241,7 @@ impl Shared {
     pub(crate) fn has(&mut self, log: LogId, seq: u64) {
         let progress = self.progress.entry(log).or_default();
         progress.sent = progress.sent.max(seq);
-        progress.late_at = None;
+        progress.branch.on_caught_up();
     }
 
     /// Whether entries of a log may be sent, and how far the peer is with it.

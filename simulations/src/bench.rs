@@ -10,8 +10,10 @@ use meshwork_protocol::{Action, Event, ObjectEdit, Rejection, SpaceId, Target, W
 use serde::Serialize;
 
 mod lab;
+mod spread;
 
 use lab::{LATENCY_MS, Lab, Traffic};
+pub use spread::{Spread, spread};
 
 /// What a run measures.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +40,8 @@ pub struct Figures {
     pub keystroke_frame_bytes_max: usize,
     /// Flights of heads each way until a fork is found.
     pub fork_found_exchanges: u64,
+    /// How entries spread among 100, 1 000 and 10 000 devices, on links of 10 to 50 ms.
+    pub spread: Vec<Spread>,
 }
 
 /// Two devices that meet again.
@@ -101,6 +105,8 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
     let (keystroke_frame_bytes, keystroke_frame_bytes_max) = keystrokes();
     say("forks");
     let fork_found_exchanges = fork();
+    say("spread");
+    let spread = [100, 1_000, 10_000].map(|nodes| spread(nodes, 1)).into();
     say("cold sync");
     let (cold_sync_entries_per_s, payload_overhead_ratio) = cold_sync(sizes.cold_entries);
     say("one difference among many");
@@ -117,6 +123,7 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
         keystroke_frame_bytes,
         keystroke_frame_bytes_max,
         fork_found_exchanges,
+        spread,
     }
 }
 
@@ -283,18 +290,18 @@ fn one_difference(entries: u64, logs: usize) -> OneDifference {
     let mut lab = Lab::new(logs);
     let space = lab.space_of_all();
     let each = entries / logs as u64;
+    let counted = |entry: u64| {
+        let edit = named(&format!("counter {}", entry % 10), Kind::Counter, Edit::Increment(1));
+        Wish::Edit { space, edits: vec![edit] }
+    };
+    lab.write_apart(|entry| (entry < each).then(|| counted(entry)));
     for n in 2..logs {
-        for entry in 0..each {
-            count(&mut lab, n, space, entry % 10);
-        }
         lab.connect(n, 0);
-        lab.settle();
-        lab.disconnect(n, 0);
-    }
-    for n in 0..2 {
-        for entry in 0..each {
-            count(&mut lab, n, space, entry % 10);
+        while lab.devices[0].replica.space(space).is_some_and(|view| view.entries < each * n as u64)
+        {
+            lab.settle();
         }
+        lab.disconnect(n, 0);
     }
     lab.connect(0, 1);
     while lab.entries(0, space) != lab.entries(1, space) {

@@ -394,7 +394,7 @@ impl Replica {
             shared.has(log, last);
             if author == Some(session.peer) {
                 shared.acked(log, last, now);
-            } else if shared.pruned.remove(&log) {
+            } else if shared.progress.entry(log).or_default().branch.on_new() {
                 self.send_spread(link, id, log, true, effects);
             }
         }
@@ -423,7 +423,7 @@ impl Replica {
         shared.ack_due.insert(log);
         if space.logs.get(&log).is_some_and(|known| known.opening.device == session.peer) {
             shared.acked(log, last, now);
-        } else if shared.pruned.insert(log) {
+        } else if shared.progress.entry(log).or_default().branch.on_repeated() {
             self.send_spread(link, id, log, false, effects);
         }
     }
@@ -505,10 +505,9 @@ impl Replica {
             && let Some(log) = shared.numbers.our_log(frame.number)
             && let Some(progress) = shared.progress.get_mut(&log)
         {
-            progress.lazy = !frame.eager && Some(log) != own;
-            if progress.sent > progress.acked || progress.lazy {
-                shared.due.insert(log);
-            }
+            // An author sends its own entries itself, to all it is linked with.
+            progress.branch.on_asked(frame.eager || Some(log) == own);
+            shared.due.insert(log);
         }
         Ok(())
     }

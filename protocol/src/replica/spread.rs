@@ -126,7 +126,7 @@ impl Replica {
             let Some(shared) = session.shared.get_mut(&id) else { continue };
             let Some(progress) = shared.position(run.log) else { continue };
             let follows = progress.sent.saturating_add(1) == run.first;
-            if progress.lazy || !follows || credit < limits::RUN_BYTES_MAX as u64 {
+            if !progress.branch.eager() || !follows || credit < limits::RUN_BYTES_MAX as u64 {
                 continue;
             }
             progress.sent = run.last();
@@ -221,7 +221,7 @@ impl Replica {
                 if progress.sent == progress.acked {
                     progress.moved = now;
                 }
-                progress.late_at = None;
+                progress.branch.on_caught_up();
                 progress.sent = runs.last().map_or(seq, SealedRun::last);
                 if progress.sent > progress.acked {
                     shared.unacked.insert(log);
@@ -328,7 +328,8 @@ fn wake_at(session: &Session) -> Time {
         let of = |log: &LogId| shared.progress.get(log);
         let resend = shared.unacked.iter().filter_map(of);
         let resend = resend.map(|progress| progress.moved.plus_ms(limits::RESEND_AFTER_MS));
-        let late = shared.due.iter().filter_map(of).filter_map(|progress| progress.late_at);
+        let late =
+            shared.due.iter().filter_map(of).filter_map(|progress| progress.branch.late_at());
         resend.chain(late)
     });
     due.min().unwrap_or(session.next_repair).min(session.next_repair)
@@ -349,10 +350,7 @@ fn behind(space: &Space, shared: &mut Shared, now: Time) -> Vec<(LogId, u64)> {
             continue;
         }
         let seq = progress.sent;
-        let late = !progress.lazy || {
-            let late_at = progress.late_at.get_or_insert(now.plus_ms(limits::RELAY_AFTER_MS));
-            *late_at <= now
-        };
+        let late = progress.branch.due(now);
         shared.due.insert(log);
         if late {
             logs.push((log, seq));

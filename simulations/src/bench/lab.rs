@@ -82,6 +82,21 @@ impl Host for Outbox<'_> {
     }
 }
 
+impl Device {
+    fn write(&mut self, wish: &impl Fn(u64) -> Option<Wish>, now: Time) {
+        for (number, what) in (0..).map_while(|number| Some((number, wish(number)?))) {
+            let mut effects = Effects::default();
+            let input = Input::Wished { wish: WishId(number), what };
+            self.replica.handle([input], now, &mut self.rng, &mut effects);
+            self.events.clear();
+            let (sent, timers, events) = (Vec::new(), Vec::new(), &mut self.events);
+            let mut outbox = Outbox { store: &self.store, sent, timers, events };
+            effects.drain(&mut outbox).expect("a store in memory takes writes");
+            assert!(matches!(self.events.last(), Some(Event::Granted { .. })));
+        }
+    }
+}
+
 impl Lab {
     pub fn new(devices: usize) -> Self {
         let mut lab = Self {
@@ -235,6 +250,18 @@ impl Lab {
             _ => None,
         });
         granted.unwrap_or_else(|| panic!("a wish was refused: {:?}", self.devices[n].events))
+    }
+
+    /// Lets every device that has no link write entries, each on a thread of its own if there are cores.
+    pub fn write_apart(&mut self, wish: impl Fn(u64) -> Option<Wish> + Sync) {
+        let now = Time(self.now_ms);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = self.devices.len().div_ceil(cores);
+        std::thread::scope(|scope| {
+            for devices in self.devices.chunks_mut(share) {
+                scope.spawn(|| devices.iter_mut().for_each(|device| device.write(&wish, now)));
+            }
+        });
     }
 
     /// A space of the first device, in which every other becomes a member, one after the other.

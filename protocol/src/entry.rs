@@ -429,4 +429,4 @@ fn bound(space: Pseudonym, log: LogId, epoch: EpochId) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::Change;
 use crate::entry::{Bytes, Head, LogOpening, Under};
 use crate::ids::{EntryHash, LogId, ObjectId, OpId, Pseudonym};
 
@@ -18,6 +19,7 @@ pub(crate) const KIND_RUN: u8 = 19;
 pub(crate) const KIND_META: u8 = 20;
 pub(crate) const KIND_PEER: u8 = 21;
 pub(crate) const KIND_VOICE: u8 = 22;
+pub(crate) const KIND_PARKED: u8 = 23;
 
 /// The row that says which layout this is.
 pub(crate) fn format_key() -> Vec<u8> {
@@ -67,6 +69,22 @@ pub(crate) fn meta_key(space: Pseudonym, object: ObjectId) -> Vec<u8> {
 /// One row of an object's snapshot, sealed.
 pub(crate) fn snapshot_key(space: Pseudonym, object: ObjectId, row: u32) -> Vec<u8> {
     key(b'v', space, &[&object.0, &row.to_be_bytes()])
+}
+
+/// A change that came before its object, sealed.
+pub(crate) fn parked_key(
+    space: Pseudonym,
+    object: ObjectId,
+    log: LogId,
+    seq: u64,
+    part: u32,
+) -> Vec<u8> {
+    key(b'w', space, &[&object.0, &log.0, &seq.to_be_bytes(), &part.to_be_bytes()])
+}
+
+/// The changes that came before an object.
+pub(crate) fn parked_rows(space: Pseudonym, object: ObjectId) -> (Vec<u8>, Vec<u8>) {
+    prefix_range(key(b'w', space, &[&object.0]))
 }
 
 /// The frontier one peer last confirmed to share.
@@ -122,6 +140,15 @@ pub(crate) struct PeerRow {
 pub(crate) struct RunRow {
     pub before: EntryHash,
     pub run: Bytes,
+}
+
+/// The row of a change that came before its object, before sealing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ParkedRow {
+    pub log: LogId,
+    pub seq: u64,
+    pub logs: Vec<LogId>,
+    pub change: Change,
 }
 
 /// The row of a space, before sealing.

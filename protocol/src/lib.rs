@@ -12,6 +12,9 @@ mod branch;
 mod effect;
 mod entry;
 mod envelope;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod ids;
 mod input;

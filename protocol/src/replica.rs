@@ -37,7 +37,7 @@ pub struct Replica {
     device_name: String,
     checkpoint_entries: u64,
     spaces: BTreeMap<SpaceId, Space>,
-    sessions: BTreeMap<LinkId, Session>,
+    pub(crate) sessions: BTreeMap<LinkId, Session>,
     counters: Counters,
 }
 

@@ -121,6 +121,8 @@ pub(crate) struct Space {
     change: u64,
     /// The last change that some peer may remember.
     marked: u64,
+    /// Rows of changes that came before their objects and have been applied since the last checkpoint.
+    unparked: Vec<Vec<u8>>,
     applied_since_checkpoint: u64,
     bytes_since_checkpoint: usize,
 }
@@ -155,6 +157,7 @@ impl Space {
             frontier: None,
             change: 0,
             marked: 0,
+            unparked: Vec::new(),
             applied_since_checkpoint: 0,
             bytes_since_checkpoint: 0,
         }
@@ -575,6 +578,9 @@ impl Space {
         self.bytes_since_checkpoint = 0;
         turn.counters.checkpoints += 1;
         self.objects.checkpoint(self.pseudonym, turn);
+        for key in self.unparked.drain(..) {
+            turn.effects.batch.delete(key);
+        }
         for (id, log) in &mut self.logs {
             if log.checkpointed == log.applied {
                 continue;

@@ -52,10 +52,7 @@ impl fmt::Debug for Ticket {
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = envelope::wrap(VERSION, KIND_TICKET, self);
-        let sum = checksum(&bytes);
-        bytes.extend_from_slice(&sum);
-        write!(f, "{PREFIX}{}", to_base32(&bytes))
+        f.write_str(&text(envelope::wrap(VERSION, KIND_TICKET, self)))
     }
 }
 
@@ -102,6 +99,13 @@ impl FromStr for Ticket {
             _ => envelope::open(VERSION, KIND_TICKET, body).ok_or(TicketError::Damaged),
         }
     }
+}
+
+/// What is pasted: the bytes and their checksum.
+pub(crate) fn text(mut bytes: Vec<u8>) -> String {
+    let sum = checksum(&bytes);
+    bytes.extend_from_slice(&sum);
+    format!("{PREFIX}{}", to_base32(&bytes))
 }
 
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {

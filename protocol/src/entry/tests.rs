@@ -65,6 +65,14 @@ impl Author {
     }
 }
 
+/// A well-formed run of one entry that nobody signed.
+pub(crate) fn unsigned(log: LogId, first: u64) -> Vec<u8> {
+    let entry =
+        SealedEntry { under: Some((EPOCH, AuthRef([0; 8]))), ciphertext: Bytes(vec![1; 20]) };
+    let signature = Signature::new([0; 64]);
+    SealedRun { log, opening: None, first, entries: vec![entry], signature }.to_bytes()
+}
+
 #[test]
 fn one_signature_proves_a_whole_run() {
     let mut author = Author::new(1);

@@ -5,8 +5,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use super::*;
+use crate::body::{Body, Change, Part, Voice};
 use crate::effect::{Host, Outcome};
-use crate::entry::Bytes;
+use crate::entry::{Bytes, Head, LogOpening, VerifiedRun};
 use crate::ids::WishId;
 use crate::input::{Action, ObjectEdit, Target, Wish};
 use crate::membership::Role;
@@ -158,4 +159,60 @@ fn a_member_that_keeps_sending_nonsense_loses_its_link() {
         closed |= a.input(Input::Received { link: LINK, bytes: vec![1, 4, 0] }, 20).closed;
     }
     assert!(closed);
+}
+
+#[test]
+fn runs_of_logs_that_nobody_started_leave_nothing_behind() {
+    let (mut a, _, space) = pair();
+    let tag = a.replica.sessions[&LINK].shared[&space].tag_in;
+    for n in 0..1_000_u16 {
+        let mut log = LogId([1; 16]);
+        log.0[..2].copy_from_slice(&n.to_be_bytes());
+        let run = Bytes(crate::entry::tests::unsigned(log, 7));
+        let frame = Frame::Entries(Entries { tag, number: 1, sent: 1, run });
+        let out = a.input(Input::Received { link: LINK, bytes: frame.encode() }, 20);
+        assert!(out.frames.is_empty(), "it is answered");
+    }
+    let shared = &a.replica.sessions[&LINK].shared[&space];
+    assert!(shared.ack_due.is_empty() && shared.due.is_empty());
+}
+
+/// A writer that lies about what it builds on: the change of an object comes before its creation.
+#[test]
+fn what_comes_before_its_object_is_the_same_on_every_device() {
+    let (mut a, b, space) = pair();
+    let tag = a.replica.sessions[&LINK].shared[&space].tag_in;
+    let known = &a.replica.spaces[&space];
+    let pseudonym = known.pseudonym;
+    let epoch = known.writing_epoch().unwrap();
+    let key = known.keyring.get(epoch).unwrap().clone();
+    let auth = known.membership.auth_ref();
+    let device = b.replica.device();
+    let shape: meshwork_crdt::Shape = Kind::Counter.into();
+    let object = crate::ids::ObjectId::named("late", &shape);
+    let time = meshwork_crdt::HybridTime(5);
+    let rename = Change::Rename { name: "early".into(), time };
+    let create = Change::Create { shape: Bytes(shape.to_bytes()), name: "late".into(), seed: None };
+    let mut openings: Vec<_> =
+        (0..2).map(|incarnation| LogOpening { device, incarnation }).collect();
+    openings.sort_by_key(|opening| opening.log(pseudonym));
+    for (opening, change) in [(openings[1], rename), (openings[0], create)] {
+        let parts = vec![Part { object, change }];
+        let body = Body { logs: vec![], deps: vec![], time, parts };
+        let (body, _) = body.to_padded_bytes(epoch, &Voice::default());
+        let (sender, head) = (key.sender(opening.log(pseudonym)), Head::NONE);
+        let identity = &b.replica.identity;
+        let run =
+            VerifiedRun::seal(pseudonym, opening, head, epoch, auth, &body, &sender, identity);
+        let run = Bytes(run.to_bytes());
+        let frame = Frame::Entries(Entries { tag, number: 1, sent: 1, run });
+        a.input(Input::Received { link: LINK, bytes: frame.encode() }, 20);
+        assert!(a.replica.object(space, object).is_none_or(|view| view.name == "early"));
+    }
+    assert_eq!(a.replica.object(space, object).unwrap().name, "early");
+    let digest = a.replica.digest(space).unwrap();
+    let identity = a.replica.identity.clone();
+    let mut again = Replica::open(a.store.clone(), identity, "", Time(30), &mut a.rng).unwrap();
+    assert_eq!(again.object(space, object).unwrap().name, "early");
+    assert_eq!(again.digest(space).unwrap(), digest);
 }

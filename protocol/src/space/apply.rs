@@ -10,6 +10,7 @@ use super::{Space, Visible};
 use crate::body::{Change, Part};
 use crate::entry::Opened;
 use crate::ids::{DeviceId, LogId, ObjectId};
+use crate::layout::{self, ParkedRow};
 use crate::limits;
 use crate::turn::Turn;
 
@@ -32,13 +33,49 @@ impl Space {
         let Some(logs) = body.log_table(opened.log) else { return };
         self.observe(body.time, turn);
         let place = Place { log: opened.log, seq: opened.seq, logs: &logs };
-        for part in &body.parts {
+        for (index, part) in (0..).zip(&body.parts) {
+            let creates = matches!(part.change, Change::Create { .. });
+            let known = self.objects.meta(part.object).is_some();
+            if !creates && !known {
+                self.park(index, part, &place, turn);
+                continue;
+            }
             if self.apply_part(part, &place, turn) {
                 visible.insert(Visible { object: part.object, author });
+                if !known {
+                    self.unpark(part.object, turn);
+                }
             }
         }
         if body.parts.iter().any(|part| part.object == about_id()) {
             self.refresh_about(turn);
+        }
+    }
+
+    /// Keeps a change of an object that is not there until it is. Only who lies about what its entry builds on
+    /// writes such a change; it counts all the same, or devices would differ by what reached them first.
+    fn park(&mut self, index: u32, part: &Part, place: &Place<'_>, turn: &mut Turn<'_>) {
+        let key = layout::parked_key(self.pseudonym, part.object, place.log, place.seq, index);
+        let row = ParkedRow {
+            log: place.log,
+            seq: place.seq,
+            logs: place.logs.others().to_vec(),
+            change: part.change.clone(),
+        };
+        turn.put_sealed_row(key, layout::KIND_PARKED, &row);
+    }
+
+    /// Applies what was kept for an object that is there now. The rows go with the next checkpoint: until then
+    /// a restart needs them again.
+    pub(super) fn unpark(&mut self, object: ObjectId, turn: &mut Turn<'_>) {
+        let (from, to) = layout::parked_rows(self.pseudonym, object);
+        for (key, _) in turn.scan(&from, &to, usize::MAX) {
+            let Some(row) = turn.sealed_row::<ParkedRow>(&key, layout::KIND_PARKED) else { return };
+            if let Ok(logs) = LogTable::from_parts(row.log, row.logs) {
+                let place = Place { log: row.log, seq: row.seq, logs: &logs };
+                self.apply_part(&Part { object, change: row.change }, &place, turn);
+            }
+            self.unparked.push(key);
         }
     }
 

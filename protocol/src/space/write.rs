@@ -269,7 +269,7 @@ impl Space {
             return Ok(id);
         }
         let starts_empty = self.starts_empty(&edit.target, id);
-        self.write_create(&edit.target, id, shape, draft);
+        self.write_create(&edit.target, id, shape, draft, turn);
         if starts_empty {
             self.write_change(id, &Edit::Clear, draft, turn)?;
         }
@@ -300,7 +300,14 @@ impl Space {
     }
 
     /// Says that the object exists, unless it is there already and nothing more is declared about it.
-    fn write_create(&mut self, target: &Target, id: ObjectId, shape: Shape, draft: &mut Draft) {
+    fn write_create(
+        &mut self,
+        target: &Target,
+        id: ObjectId,
+        shape: Shape,
+        draft: &mut Draft,
+        turn: &mut Turn<'_>,
+    ) {
         let known = self.objects.meta(id).is_some();
         let declared = self
             .objects
@@ -321,6 +328,9 @@ impl Space {
         let change = Change::Create { shape: Bytes(shape_bytes), name: name.clone(), seed };
         let seq = self.push(id, change, bytes, draft);
         self.touch_object(id, self.own_log, seq);
+        if !known {
+            self.unpark(id, turn);
+        }
         if known && !alive && self.objects.meta(id).is_some_and(|meta| meta.name != name) {
             self.write_rename(id, &name, draft);
         }

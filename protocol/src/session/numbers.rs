@@ -67,7 +67,7 @@ impl Numbers {
     /// Takes in the peer's number for a log.
     pub(crate) fn bind(&mut self, number: u32, log: LogId) {
         let room = self.theirs.len() < limits::LOGS_PER_SPACE_MAX;
-        if room && !number.is_multiple_of(2) && self.their_names.get(&log).is_none() {
+        if room && !number.is_multiple_of(2) && !self.their_names.contains_key(&log) {
             self.theirs.entry(number).or_insert(log);
             self.their_names.insert(log, number);
         }

@@ -79,9 +79,12 @@ struct Link {
     logs: Vec<(u32, Branch)>,
 }
 
+/// What happens at a moment, in the order it was asked for: to which device, over which of its links.
+type Due = (u64, u64, usize, usize, What);
+
 struct Overlay {
     nodes: Vec<(Vec<Link>, Vec<u32>)>,
-    queue: BinaryHeap<Reverse<(u64, u64, usize, usize, What)>>,
+    queue: BinaryHeap<Reverse<Due>>,
     numbers: u64,
     now_ms: u64,
     written_ms: u64,

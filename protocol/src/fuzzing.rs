@@ -15,7 +15,7 @@ use crate::identity::Identity;
 use crate::ids::{DeviceId, EpochId, LogId, ObjectId, OpId, Pseudonym, SpaceId, Time};
 use crate::keyring::{AtRest, EpochBirth, EpochKey, first16};
 use crate::layout::{self, SpaceRow};
-use crate::membership::{DeviceCard, Membership, Op, OpBody, Role, join_proof};
+use crate::membership::{Membership, Op, OpBody, Role, join_proof};
 use crate::replica::Replica;
 use crate::session::{self, Shared, Side};
 use crate::store::Store;
@@ -87,8 +87,8 @@ pub fn signed_run(space: Pseudonym, identity: &Identity, entries: u64) -> Vec<u8
 /// A signed operation of each kind, with the space they are in.
 #[must_use]
 pub fn signed_operations(identity: &Identity) -> (SpaceId, Vec<Vec<u8>>) {
-    let card = DeviceCard { device: identity.device(), kem: [4; 32] };
-    let create = OpBody::Create { founder: card, salt: [1; 16] };
+    let card = identity.card();
+    let create = OpBody::Create { founder: card.clone(), salt: [1; 16] };
     let create = Op::sign(None, vec![], create, identity);
     let (space, first) = (SpaceId(create.id.0), create.id);
     let bodies = [
@@ -429,7 +429,7 @@ impl Member {
 
     /// An operation of this device that says anything.
     fn operation(&mut self, script: &mut Script<'_>, rng: &mut dyn CryptoRng) -> Vec<u8> {
-        let card = DeviceCard { device: self.device(), kem: self.identity.kem_public() };
+        let card = self.identity.card();
         let mut deps = self.membership.heads();
         let body = match script.below(5) {
             0 => OpBody::Invite {

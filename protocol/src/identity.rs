@@ -2,20 +2,22 @@
 //!
 //! Three independent secrets: the Ed25519 key that signs (and is the libp2p identity), the X25519 key
 //! that content keys are wrapped to, and the key that seals what lies at rest. All are wiped on drop
-//! and never printed.
+//! and never printed. Beside them the card that says whose device it is; the member's root key, which signed
+//! it, is not kept.
 
 use ed25519_dalek::{Signature, Signer, SigningKey};
 use hpke::{Deserializable, Kem as _, Serializable};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::ids::DeviceId;
+use crate::card::DeviceCard;
+use crate::envelope;
+use crate::ids::{DeviceId, MemberId};
 
 type Kem = hpke::kem::X25519HkdfSha256;
 
-/// Length of [`Identity::to_bytes`], in bytes.
-pub const IDENTITY_BYTES: usize = 97;
 const VERSION: u8 = 1;
+const KIND_CARD: u8 = 5;
 
 /// The secret keys of one device.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -23,29 +25,45 @@ pub struct Identity {
     seed: [u8; 32],
     kem: [u8; 32],
     storage: [u8; 32],
+    #[zeroize(skip)]
+    card: DeviceCard,
 }
 
 impl Identity {
-    /// Makes a new identity.
+    /// Makes a new device of a new member, whose root key is forgotten.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
-        let mut identity = Self { seed: [0; 32], kem: [0; 32], storage: [0; 32] };
-        rng.fill_bytes(&mut identity.seed);
-        rng.fill_bytes(&mut identity.storage);
-        let mut material = Zeroizing::new([0; 32]);
-        rng.fill_bytes(material.as_mut_slice());
-        let (secret, _) = Kem::derive_keypair(material.as_slice());
-        identity.kem.copy_from_slice(&secret.to_bytes());
-        identity
+        let mut root = Zeroizing::new([0; 32]);
+        rng.fill_bytes(root.as_mut_slice());
+        Self::rooted(&root, rng)
     }
 
-    /// The bytes to keep in a private file: version, then the three secrets.
+    /// Makes a new device of the member with this root seed.
+    fn rooted(root: &[u8; 32], rng: &mut dyn CryptoRng) -> Self {
+        let root = SigningKey::from_bytes(root);
+        let member = MemberId(root.verifying_key().to_bytes());
+        let (mut seed, mut kem, mut storage) = ([0; 32], [0; 32], [0; 32]);
+        rng.fill_bytes(&mut seed);
+        rng.fill_bytes(&mut storage);
+        let mut material = Zeroizing::new([0; 32]);
+        rng.fill_bytes(material.as_mut_slice());
+        let (secret, public) = Kem::derive_keypair(material.as_slice());
+        kem.copy_from_slice(&secret.to_bytes());
+        let device = DeviceId(SigningKey::from_bytes(&seed).verifying_key().to_bytes());
+        let sign = |message: &[u8]| root.sign(message).to_bytes();
+        let card = DeviceCard::certify(member, None, device, public.to_bytes().into(), sign);
+        Self { seed, kem, storage, card }
+    }
+
+    /// The bytes to keep in a private file: version, the three secrets, the card.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(IDENTITY_BYTES));
+        let card = envelope::wrap(VERSION, KIND_CARD, &self.card);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(97 + card.len()));
         bytes.push(VERSION);
         bytes.extend_from_slice(&self.seed);
         bytes.extend_from_slice(&self.kem);
         bytes.extend_from_slice(&self.storage);
+        bytes.extend_from_slice(&card);
         bytes
     }
 
@@ -55,15 +73,37 @@ impl Identity {
         let (&VERSION, rest) = bytes.split_first()? else { return None };
         let (seed, rest) = rest.split_first_chunk::<32>()?;
         let (kem, rest) = rest.split_first_chunk::<32>()?;
-        let storage: &[u8; 32] = rest.try_into().ok()?;
+        let (storage, rest) = rest.split_first_chunk::<32>()?;
         <Kem as hpke::Kem>::PrivateKey::from_bytes(kem).ok()?;
-        Some(Self { seed: *seed, kem: *kem, storage: *storage })
+        let card: DeviceCard = envelope::open(VERSION, KIND_CARD, rest)?;
+        let identity = Self { seed: *seed, kem: *kem, storage: *storage, card };
+        let card = &identity.card;
+        let own = card.device == identity.device() && card.kem == identity.kem_public();
+        (own && card.certified()).then_some(identity)
     }
 
     /// The public name of this device.
     #[must_use]
     pub fn device(&self) -> DeviceId {
         DeviceId(self.signing().verifying_key().to_bytes())
+    }
+
+    /// The member whose device this is.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        self.card.member
+    }
+
+    /// This device as others see it.
+    pub(crate) fn card(&self) -> DeviceCard {
+        self.card.clone()
+    }
+
+    /// The card of another device of the same member, vouched for by this one.
+    #[cfg_attr(not(test), expect(dead_code, reason = "devices are linked by it"))]
+    pub(crate) fn certify(&self, device: DeviceId, kem: [u8; 32]) -> DeviceCard {
+        let sign = |message: &[u8]| self.sign(message);
+        DeviceCard::certify(self.card.member, Some(&self.card), device, kem, sign)
     }
 
     /// The Ed25519 secret, for the transport that must prove the same identity.

@@ -86,6 +86,10 @@ id!(
     DeviceId, 32, "device"
 );
 id!(
+    /// A member: a person's Ed25519 root key, which certifies devices.
+    MemberId, 32, "member"
+);
+id!(
     /// A space: the hash of the operation that created it.
     SpaceId, 32, "space"
 );

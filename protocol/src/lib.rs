@@ -9,6 +9,7 @@
 
 mod body;
 mod branch;
+mod card;
 mod effect;
 mod entry;
 mod envelope;
@@ -34,10 +35,10 @@ mod wire;
 
 pub use branch::Branch;
 pub use effect::{Effects, Event, Host, JoinRefusal, Outcome, Refusal};
-pub use identity::{IDENTITY_BYTES, Identity};
+pub use identity::Identity;
 pub use ids::{
-    DeviceId, EntryHash, EpochId, LinkId, LogId, NotAnId, ObjectId, OpId, Pseudonym, SpaceId, Time,
-    WishId,
+    DeviceId, EntryHash, EpochId, LinkId, LogId, MemberId, NotAnId, ObjectId, OpId, Pseudonym,
+    SpaceId, Time, WishId,
 };
 pub use input::{Action, Input, ObjectEdit, Target, Timer, Wish};
 pub use membership::Role;

@@ -56,6 +56,8 @@ pub const OP_BYTES_MAX: usize = 8 * 1024;
 pub const OP_DEPS_MAX: usize = 64;
 /// Most epoch key wraps in one operation.
 pub const WRAPS_PER_OP_MAX: usize = 64;
+/// Most devices between a member's root and a device that it certifies.
+pub const VOUCHERS_MAX: usize = 8;
 /// Most links at one time.
 pub const LINKS_MAX: usize = 256;
 /// Entry bytes a peer may have on their way to us before we grant more.

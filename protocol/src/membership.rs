@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::card::DeviceCard;
 use crate::entry::{AuthRef, Bytes, Signature};
 use crate::envelope;
 use crate::identity::{self, Identity};
@@ -61,14 +62,6 @@ impl FromStr for Role {
             _ => Err(format!("'{text}' is no role; roles are relay, read, write, admin")),
         }
     }
-}
-
-/// A device's public keys as a member sees them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct DeviceCard {
-    pub device: DeviceId,
-    /// X25519 key that epoch keys are wrapped to.
-    pub kem: [u8; 32],
 }
 
 /// What an operation does. Append-only: the order of variants is the wire format.
@@ -136,7 +129,10 @@ impl Op {
         let Payload { space: named, author, deps, body } = signed.payload;
         let placed = match (&body, named) {
             (OpBody::Create { founder, .. }, None) => {
-                SpaceId(id.0) == space && deps.is_empty() && founder.device == author
+                SpaceId(id.0) == space
+                    && deps.is_empty()
+                    && founder.device == author
+                    && founder.certified()
             }
             (OpBody::Create { .. }, Some(_)) | (_, None) => false,
             (_, Some(named)) => named == space && !deps.is_empty(),
@@ -147,7 +143,9 @@ impl Op {
                     wraps.len() <= limits::WRAPS_PER_OP_MAX
                         && wraps.iter().all(|(_, wrap)| wrap.0.len() == WRAP_BYTES)
                 }
-                OpBody::Join { invite, card, .. } => card.device == author && deps.contains(invite),
+                OpBody::Join { invite, card, .. } => {
+                    card.device == author && deps.contains(invite) && card.certified()
+                }
                 OpBody::Create { .. } | OpBody::Invite { .. } => true,
             };
         if placed
@@ -261,7 +259,7 @@ impl Membership {
 }
 
 /// One member device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub role: Role,
     pub card: DeviceCard,
@@ -311,7 +309,7 @@ impl Roster {
             match &op.body {
                 OpBody::Create { founder, .. } => {
                     if SpaceId(op.id.0) == space {
-                        let member = Member { role: Role::Admin, card: *founder };
+                        let member = Member { role: Role::Admin, card: founder.clone() };
                         roster.members.insert(founder.device, member);
                     }
                 }
@@ -346,7 +344,7 @@ impl Roster {
             return;
         }
         invite.used += 1;
-        self.members.insert(card.device, Member { role: invite.role, card: *card });
+        self.members.insert(card.device, Member { role: invite.role, card: card.clone() });
     }
 
     fn hand_out(&mut self, epoch: EpochId, birth: EpochBirth, wraps: &[(DeviceId, Bytes)]) {

@@ -8,7 +8,7 @@ fn identity(seed: u64) -> Identity {
 }
 
 fn card(identity: &Identity) -> DeviceCard {
-    DeviceCard { device: identity.device(), kem: identity.kem_public() }
+    identity.card()
 }
 
 fn found(founder: &Identity) -> (SpaceId, Op) {

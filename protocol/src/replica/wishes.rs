@@ -10,7 +10,7 @@ use crate::ids::{LinkId, SpaceId, Time, WishId};
 use crate::input::{ObjectEdit, Wish};
 use crate::keyring::{EpochBirth, EpochKey};
 use crate::limits;
-use crate::membership::{DeviceCard, Op, OpBody, Role, join_proof};
+use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::space::Space;
 use crate::ticket::Ticket;
 
@@ -38,10 +38,6 @@ impl Replica {
         });
     }
 
-    fn card(&self) -> DeviceCard {
-        DeviceCard { device: self.device(), kem: self.identity.kem_public() }
-    }
-
     fn room_for_a_space(&self) -> Result<(), Refusal> {
         if self.spaces.len() < limits::SPACES_MAX {
             return Ok(());
@@ -64,7 +60,7 @@ impl Replica {
         rng.fill_bytes(&mut salt);
         let mut secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(secret.as_mut_slice());
-        let create = OpBody::Create { founder: self.card(), salt };
+        let create = OpBody::Create { founder: self.identity.card(), salt };
         let create = Op::sign(None, Vec::new(), create, &self.identity);
         let id = SpaceId(create.id.0);
         let mut space = Space::new(id, *secret, name.to_owned(), self.device(), rng.next_u64());
@@ -153,7 +149,7 @@ impl Replica {
             return Err(Refusal::TicketExpired);
         }
         self.room_for_a_space()?;
-        let card = self.card();
+        let card = self.identity.card();
         let key = ed25519_dalek::SigningKey::from_bytes(&ticket.invite_seed);
         let proof = {
             use ed25519_dalek::Signer as _;

@@ -133,6 +133,13 @@ pub enum Event {
         /// Who was asked.
         peer: DeviceId,
     },
+    /// A device wrote two entries of one number; its log counts up to there, on every device.
+    Forked {
+        /// In which space.
+        space: SpaceId,
+        /// Which log.
+        log: LogId,
+    },
     /// The set of members changed.
     MembersChanged {
         /// Of which space.
@@ -178,6 +185,8 @@ pub enum Outcome {
     Invited(Box<Ticket>),
     /// The join is on its way.
     Joining(SpaceId),
+    /// Members, roles or bounds have been changed.
+    Governed,
     /// The edit is durable here.
     Edited {
         /// The log that carries it.
@@ -204,6 +213,14 @@ pub enum Refusal {
         /// The role that would.
         needs: crate::membership::Role,
     },
+    /// The space has no such member or device.
+    UnknownMember,
+    /// The space has no such invite.
+    UnknownInvite,
+    /// The space has no such log.
+    UnknownLog,
+    /// The member stands nearer to the founder than this device's, so it cannot be acted upon.
+    Outranked,
     /// No such object.
     UnknownObject,
     /// The object is of another shape.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::body::{Body, Voice};
 use crate::envelope;
+use crate::fork::{BranchProof, Header};
 use crate::identity::{self, Identity};
 use crate::ids::{DeviceId, EntryHash, EpochId, LogId, Pseudonym};
 use crate::keyring::{Keyring, SenderKey, first16};
@@ -295,7 +296,8 @@ impl VerifiedRun {
         for entry in &sealed.entries {
             under = entry.under.unwrap_or(under);
             let seq = head.seq.saturating_add(1);
-            let hash = entry_hash(space, sealed.log, seq, head.hash, under, &entry.ciphertext.0);
+            let ciphertext = blake3::hash(&entry.ciphertext.0);
+            let hash = header_hash(space, sealed.log, seq, head.hash, under, ciphertext.as_bytes());
             head = Head { seq, hash };
             places.push(Place { hash, under });
         }
@@ -340,6 +342,18 @@ impl VerifiedRun {
             None => Some(self.before),
             Some(index) => self.places.get(usize::try_from(index).ok()?).map(|p| p.hash),
         }
+    }
+
+    /// The headers of the entries after `seq`, with the signature of the last.
+    pub(crate) fn branch_after(&self, seq: u64) -> Option<BranchProof> {
+        let skip = usize::try_from((seq + 1).checked_sub(self.sealed.first)?).ok()?;
+        let mut last = None;
+        let headers = self.sealed.entries.iter().zip(&self.places).skip(skip);
+        let headers = headers.map(|(entry, place)| {
+            let under = (last.replace(place.under) != Some(place.under)).then_some(place.under);
+            Header { under, ciphertext: *blake3::hash(&entry.ciphertext.0).as_bytes() }
+        });
+        Some(BranchProof { headers: headers.collect(), signature: self.sealed.signature })
     }
 
     /// The bytes to store and to send.
@@ -396,13 +410,14 @@ pub(crate) struct Opened {
     pub voice: Voice,
 }
 
-fn entry_hash(
+/// The hash of an entry whose ciphertext has this hash.
+pub(crate) fn header_hash(
     space: Pseudonym,
     log: LogId,
     seq: u64,
     before: EntryHash,
     under: Under,
-    ciphertext: &[u8],
+    ciphertext: &[u8; 32],
 ) -> EntryHash {
     let mut hasher = blake3::Hasher::new_derive_key("meshwork entry hash 1");
     hasher.update(&space.0);
@@ -411,11 +426,11 @@ fn entry_hash(
     hasher.update(&before.0);
     hasher.update(&under.0.0);
     hasher.update(&under.1.0);
-    hasher.update(blake3::hash(ciphertext).as_bytes());
+    hasher.update(ciphertext);
     EntryHash(*hasher.finalize().as_bytes())
 }
 
-fn signed_message(hash: EntryHash) -> Vec<u8> {
+pub(crate) fn signed_message(hash: EntryHash) -> Vec<u8> {
     let mut message = b"meshwork entry 1".to_vec();
     message.extend_from_slice(&hash.0);
     message

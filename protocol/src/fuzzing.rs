@@ -11,17 +11,20 @@ use rand_core::CryptoRng;
 use crate::body::{Body, Change, Part, Voice};
 use crate::effect::JoinRefusal;
 use crate::entry::{AuthRef, Bytes, Head, LogOpening, SealedRun, Signature, VerifiedRun};
+use crate::fork::ForkProof;
 use crate::identity::Identity;
-use crate::ids::{DeviceId, EpochId, LogId, ObjectId, OpId, Pseudonym, SpaceId, Time};
+use crate::ids::{
+    DeviceId, EntryHash, EpochId, LogId, MemberId, ObjectId, OpId, Pseudonym, SpaceId, Time,
+};
 use crate::keyring::{AtRest, EpochBirth, EpochKey, first16};
 use crate::layout::{self, SpaceRow};
-use crate::membership::{Membership, Op, OpBody, Role, join_proof};
+use crate::membership::{Cut, Membership, Op, OpBody, Role, Subject, join_proof};
 use crate::replica::Replica;
 use crate::session::{self, Shared, Side};
 use crate::store::Store;
 use crate::wire::{
-    Ack, ChangedHead, Claim, Claims, Credit, Detail, Entries, Frame, Heads, Hello, Holds, LogHead,
-    Next, Operations, Range, Refused, Spread, Tag,
+    Ack, ChangedHead, Claim, Claims, Credit, Detail, Entries, Evidence, Frame, Heads, Hello, Holds,
+    LogHead, Marks, Next, Operations, Range, Refused, Spread, Tag,
 };
 use crate::{envelope, limits};
 
@@ -60,7 +63,7 @@ pub fn run_verifies(space: Pseudonym, writer: DeviceId, bytes: &[u8]) -> bool {
 /// Whether bytes are an operation in `space`.
 #[must_use]
 pub fn operation_verifies(space: SpaceId, bytes: &[u8]) -> bool {
-    Op::verify(space, bytes).is_ok()
+    Op::verify(space, Pseudonym([5; 16]), bytes).is_ok()
 }
 
 /// A signed run of some entries that starts a log.
@@ -91,6 +94,9 @@ pub fn signed_operations(identity: &Identity) -> (SpaceId, Vec<Vec<u8>>) {
     let create = OpBody::Create { founder: card.clone(), salt: [1; 16] };
     let create = Op::sign(None, vec![], create, identity);
     let (space, first) = (SpaceId(create.id.0), create.id);
+    let opening = LogOpening { device: identity.device(), incarnation: 2 };
+    let head = Head { seq: 3, hash: EntryHash([4; 32]) };
+    let cut = vec![Cut { log: opening, head }];
     let bodies = [
         OpBody::Invite { key: [6; 32], role: Role::Write, expires: Time(9), uses: 300 },
         OpBody::Join { invite: first, card, proof: Signature::new([7; 64]) },
@@ -98,12 +104,34 @@ pub fn signed_operations(identity: &Identity) -> (SpaceId, Vec<Vec<u8>>) {
             epoch: EpochId([2; 16]),
             log: LogId([3; 16]),
             seq: 1,
+            made: Time(1),
+            earlier: vec![(EpochId([3; 16]), Bytes(vec![9; 48]))],
             wraps: vec![(identity.device(), Bytes(vec![8; 80]))],
         },
+        OpBody::AddMember { member: identity.member(), role: Role::Read },
+        OpBody::AddDevice { card: identity.card() },
+        OpBody::SetRole { member: identity.member(), role: Role::Read, cut: cut.clone() },
+        OpBody::Remove { subject: Subject::Device(identity.device()), cut, root: None },
+        OpBody::Revoke { invite: first },
+        OpBody::Adopt { log: opening, head },
+        OpBody::Fork(Box::new(forked(identity))),
+        OpBody::Plea { epoch: EpochId([2; 16]) },
     ];
     let mut all = vec![create.bytes];
     all.extend(bodies.map(|body| Op::sign(Some(space), vec![first], body, identity).bytes));
     (space, all)
+}
+
+/// The proof that a device wrote two first entries of one log.
+fn forked(identity: &Identity) -> ForkProof {
+    let log = LogOpening { device: identity.device(), incarnation: 7 };
+    let space = Pseudonym([5; 16]);
+    let key = EpochKey::from_bytes([1; 32]).sender(log.log(space));
+    let [one, other] = [[1; 32], [2; 32]].map(|body| {
+        let under = (EpochId([2; 16]), AuthRef([0; 8]));
+        VerifiedRun::seal(space, log, Head::NONE, under.0, under.1, &body, &key, identity)
+    });
+    ForkProof::between(space, log, &one, &other).expect("they differ")
 }
 
 /// What is fed by a peer and larger than it may be.
@@ -278,7 +306,8 @@ impl Member {
         let ops: Vec<Vec<u8>> =
             rows(layout::rows(b'o', pseudonym)).into_iter().map(|(_, bytes)| bytes).collect();
         let mut membership = Membership::default();
-        let known = ops.iter().filter_map(|bytes| Op::verify(row.space, bytes).ok()).collect();
+        let known =
+            ops.iter().filter_map(|bytes| Op::verify(row.space, pseudonym, bytes).ok()).collect();
         membership.insert(row.space, known);
         let logs = rows(layout::rows(b'l', pseudonym))
             .into_iter()
@@ -427,11 +456,56 @@ impl Member {
         Body { logs, deps, time, parts }
     }
 
+    /// A member of the space, or nobody.
+    fn member(&self, script: &mut Script<'_>) -> MemberId {
+        let members = &self.membership.roster().members;
+        let known = members.keys().nth(script.below(members.len() + 1)).copied();
+        known.unwrap_or(MemberId(script.array()))
+    }
+
+    /// How far logs of some member device are to count.
+    fn cut(&self, script: &mut Script<'_>) -> Vec<Cut> {
+        let devices = &self.membership.roster().devices;
+        let device = devices.keys().nth(script.below(devices.len() + 1)).copied();
+        let device = device.unwrap_or(self.device());
+        (0..script.below(3) as u64)
+            .map(|incarnation| {
+                let head = Head { seq: script.number(), hash: EntryHash(script.array()) };
+                Cut { log: LogOpening { device, incarnation }, head }
+            })
+            .collect()
+    }
+
     /// An operation of this device that says anything.
     fn operation(&mut self, script: &mut Script<'_>, rng: &mut dyn CryptoRng) -> Vec<u8> {
         let card = self.identity.card();
         let mut deps = self.membership.heads();
-        let body = match script.below(5) {
+        let body = match script.below(12) {
+            5 => OpBody::AddMember { member: self.member(script), role: Role::Admin },
+            6 => OpBody::AddDevice { card },
+            7 => OpBody::SetRole {
+                member: self.member(script),
+                role: [Role::Relay, Role::Read, Role::Write, Role::Admin][script.below(4)],
+                cut: self.cut(script),
+            },
+            8 => {
+                let subject = match script.below(3) {
+                    0 => Subject::Member(self.member(script)),
+                    1 => Subject::Device(self.device()),
+                    _ => Subject::Device(DeviceId(script.array())),
+                };
+                OpBody::Remove { subject, cut: self.cut(script), root: None }
+            }
+            9 => OpBody::Revoke { invite: self.invite.map_or(OpId([0; 32]), |(invite, _)| invite) },
+            10 => {
+                let head = Head { seq: script.number(), hash: EntryHash(script.array()) };
+                let incarnation = script.below(4) as u64;
+                OpBody::Adopt { log: LogOpening { device: self.device(), incarnation }, head }
+            }
+            11 => match self.epochs.last() {
+                Some((epoch, _)) => OpBody::Plea { epoch: *epoch },
+                None => OpBody::Fork(Box::new(forked(&self.identity))),
+            },
             0 => OpBody::Invite {
                 key: script.array(),
                 role: Role::Admin,
@@ -452,24 +526,28 @@ impl Member {
                 let wraps = (0..script.below(4))
                     .map(|_| (DeviceId(script.array()), Bytes(vec![script.byte(); 80])))
                     .collect();
-                OpBody::Epoch { epoch, log, seq, wraps }
+                let earlier = (0..script.below(3))
+                    .map(|_| (EpochId(script.array()), Bytes(vec![script.byte(); 48])))
+                    .collect();
+                OpBody::Epoch { epoch, log, seq, made: Time(script.number()), earlier, wraps }
             }
             3 => {
                 let birth = EpochBirth { log: self.log(script), seq: script.number() };
                 let bytes = script.array();
                 let key = EpochKey::from_bytes(bytes);
                 let epoch = key.id(self.space, birth);
-                let members = self.membership.roster().members.values();
-                let wraps = members
-                    .filter_map(|member| {
-                        let wrap = key.wrap(self.space, epoch, &member.card.kem, rng)?;
-                        Some((member.card.device, Bytes(wrap)))
+                let readers = self.membership.roster().devices_who_may(Role::Read);
+                let wraps = readers
+                    .filter_map(|card| {
+                        let wrap = key.wrap(self.space, epoch, &card.kem, rng)?;
+                        Some((card.device, Bytes(wrap)))
                     })
                     .collect();
                 if script.below(2) == 1 {
                     self.epochs.push((epoch, bytes));
                 }
-                OpBody::Epoch { epoch, log: birth.log, seq: birth.seq, wraps }
+                let (log, seq, made) = (birth.log, birth.seq, Time(script.number()));
+                OpBody::Epoch { epoch, log, seq, made, earlier: Vec::new(), wraps }
             }
             _ => OpBody::Create { founder: card, salt: script.array() },
         };
@@ -494,7 +572,7 @@ impl Member {
         let tag =
             if script.below(32) == 31 { Tag(u32::from(script.byte())) } else { shared.tag_out };
         let mut wrote = false;
-        let frame = match script.below(11) {
+        let frame = match script.below(13) {
             0 => Frame::Hello(Hello { nonce: script.array() }),
             1 => {
                 let (ours, theirs) = self.sides(ends);
@@ -559,6 +637,19 @@ impl Member {
                 let (ciphertext, signature) =
                     (Bytes(script.bytes(64)), Signature::new([script.byte(); 64]));
                 Frame::Next(Next { tag, number, low, ciphertext, signature })
+            }
+            10 => {
+                let log = self.log(script);
+                let (mut seq, mut marks) = (0_u64, Vec::new());
+                for _ in 0..script.below(6) {
+                    seq = seq.saturating_add(1 + script.number() % 9);
+                    marks.push(Head { seq, hash: EntryHash(script.array()) });
+                }
+                Frame::Marks(Marks { tag, log, marks })
+            }
+            11 => {
+                wrote = true;
+                Frame::Evidence(Evidence { tag, run: Bytes(self.write(script)) })
             }
             _ => Frame::Refused(Refused { tag, reason: JoinRefusal::Expired }),
         };

@@ -3,7 +3,7 @@
 use meshwork_crdt::{Edit, Shape};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceId, LinkId, ObjectId, SpaceId, Time, WishId};
+use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, OpId, SpaceId, Time, WishId};
 use crate::membership::Role;
 use crate::ticket::Ticket;
 
@@ -74,12 +74,52 @@ pub enum Wish {
         /// The ticket.
         ticket: Box<Ticket>,
     },
+    /// Change who belongs to a space, or what counts in it.
+    Govern {
+        /// Which space.
+        space: SpaceId,
+        /// The change.
+        what: Governance,
+    },
     /// Change objects of one space. All edits of one wish are sealed into one entry where they fit.
     Edit {
         /// Which space.
         space: SpaceId,
         /// The changes, applied in order; if one is refused, none is made.
         edits: Vec<ObjectEdit>,
+    },
+}
+
+/// A change of who belongs to a space, or of what counts in it. It is made only if it counts as far as this device
+/// knows; what others did concurrently may still void it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Governance {
+    /// Give a member another role.
+    SetRole {
+        /// Whom.
+        member: MemberId,
+        /// Which.
+        role: Role,
+    },
+    /// Take a member out with all its devices. What it wrote counts as far as this device holds it.
+    RemoveMember {
+        /// Whom; this device's own member leaves.
+        member: MemberId,
+    },
+    /// Take one device out.
+    RemoveDevice {
+        /// Which.
+        device: DeviceId,
+    },
+    /// Let nobody join by an invite any more.
+    RevokeInvite {
+        /// Which.
+        invite: OpId,
+    },
+    /// Let all count that is held here of a log of which some is in quarantine.
+    Adopt {
+        /// Which.
+        log: LogId,
     },
 }
 

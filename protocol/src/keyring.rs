@@ -22,6 +22,8 @@ type HpkeAead = hpke::aead::ChaCha20Poly1305;
 
 /// Length of a wrapped epoch key: encapsulated key, ciphertext, tag.
 pub(crate) const WRAP_BYTES: usize = 80;
+/// Length of an epoch key that is encrypted under a later one: ciphertext, tag.
+pub(crate) const LINKED_KEY_BYTES: usize = 48;
 const XNONCE_BYTES: usize = 24;
 
 /// The secret key of one epoch.
@@ -100,6 +102,39 @@ impl EpochKey {
         );
         let key = Self(Zeroizing::new(plain.as_slice().try_into().ok()?));
         (key.id(space, birth) == epoch).then_some(key)
+    }
+
+    /// The key of an earlier epoch, encrypted under this one's.
+    pub(crate) fn carry(&self, space: SpaceId, earlier: EpochId, key: &Self) -> Vec<u8> {
+        self.carrier(space, earlier)
+            .encrypt(&[0; 12].into(), key.0.as_slice())
+            .expect("a key is far below the cipher's limit")
+    }
+
+    /// Opens the key of an earlier epoch and checks that it is the one `earlier` commits to.
+    pub(crate) fn carried(
+        &self,
+        space: SpaceId,
+        earlier: EpochId,
+        birth: EpochBirth,
+        sealed: &[u8],
+    ) -> Option<Self> {
+        let plain = self.carrier(space, earlier).decrypt(&[0; 12].into(), sealed).ok()?;
+        let plain = Zeroizing::new(plain);
+        let key = Self(Zeroizing::new(plain.as_slice().try_into().ok()?));
+        (key.id(space, birth) == earlier).then_some(key)
+    }
+
+    /// The cipher for one earlier key: its own key for each, so the nonce may be constant.
+    fn carrier(&self, space: SpaceId, earlier: EpochId) -> ChaCha20Poly1305 {
+        let mut key = Zeroizing::new([0; 32]);
+        let mut context = b"meshwork earlier 1".to_vec();
+        context.extend_from_slice(&space.0);
+        context.extend_from_slice(&earlier.0);
+        hkdf::Hkdf::<sha2::Sha256>::new(None, self.0.as_slice())
+            .expand(&context, key.as_mut_slice())
+            .expect("32 bytes is within what HKDF-SHA256 expands to");
+        ChaCha20Poly1305::new(key.as_slice().try_into().expect("the key has 32 bytes"))
     }
 
     /// The key one log encrypts with under this epoch.

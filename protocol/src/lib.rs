@@ -13,6 +13,7 @@ mod card;
 mod effect;
 mod entry;
 mod envelope;
+mod fork;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -40,7 +41,7 @@ pub use ids::{
     DeviceId, EntryHash, EpochId, LinkId, LogId, MemberId, NotAnId, ObjectId, OpId, Pseudonym,
     SpaceId, Time, WishId,
 };
-pub use input::{Action, Input, ObjectEdit, Target, Timer, Wish};
+pub use input::{Action, Governance, Input, ObjectEdit, Target, Timer, Wish};
 pub use membership::Role;
 pub use rejection::Rejection;
 pub use replica::Replica;

@@ -7,7 +7,7 @@ pub const ENTRY_BYTES_MAX: usize = 27 * 1024;
 /// Longest run of entries that is stored, sent and verified as one, in bytes.
 pub const RUN_BYTES_MAX: usize = 28 * 1024;
 /// Most entries in one run.
-pub const RUN_ENTRIES_MAX: usize = 1024;
+pub const RUN_ENTRIES_MAX: usize = 512;
 /// Plaintext at which an edit is continued in another entry, in bytes.
 pub const BODY_BYTES_TARGET: usize = 4 * 1024;
 /// Most causal dependencies named by one entry.
@@ -51,7 +51,25 @@ pub const CLAIMS_PADDED_TO: usize = 8;
 /// Most membership operations in one space.
 pub const OPS_PER_SPACE_MAX: usize = 16 * 1024;
 /// Longest membership operation, in bytes.
-pub const OP_BYTES_MAX: usize = 8 * 1024;
+pub const OP_BYTES_MAX: usize = 40 * 1024;
+/// Bytes of all membership operations of one space.
+pub const OPS_BYTES_PER_SPACE_MAX: usize = 64 * 1024 * 1024;
+/// Most logs up to which an operation lets count what a removed writer wrote.
+pub const CUT_LOGS_MAX: usize = 400;
+/// Most entries after a fork whose headers one branch of a proof holds.
+pub const FORK_HEADERS_MAX: usize = 512;
+/// How long an epoch is written under, in milliseconds.
+pub const EPOCH_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Most entries that a device writes under one epoch.
+pub const EPOCH_ENTRIES_MAX: u64 = 1 << 20;
+/// Most times that a device says of one epoch that no key it was handed opens.
+pub const PLEAS_MAX: usize = 4;
+/// Most hashes of a log by which two devices look for a fork at a time.
+pub const MARKS_PER_FRAME_MAX: usize = 64;
+/// Most forks that two devices look for at a time.
+pub const FORKS_AT_ONCE_MAX: usize = 16;
+/// Most earlier epochs whose keys an epoch carries.
+pub const EARLIER_EPOCHS_MAX: usize = 64;
 /// Most operations an operation may name as its predecessors.
 pub const OP_DEPS_MAX: usize = 64;
 /// Most epoch key wraps in one operation.

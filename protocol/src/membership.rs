@@ -1,9 +1,9 @@
 //! Who belongs to a space: signed operations, and the roster they resolve to.
 //!
 //! Data in: operations in any order. Data out: a [`Roster`], a pure function of the set of operations, so
-//! every device that holds the same set sees the same members. An operation counts when its author had
-//! the right to make it in the operation's own causal past. Deliberately not here: removal and roles
-//! that change; names, which travel encrypted.
+//! every device that holds the same set sees the same members. `op` is what is signed, `past` what each
+//! operation builds on, `resolve` the rules, `roster` what comes of them. Deliberately not here: names,
+//! which travel encrypted; entries, which the roster only bounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,19 +11,20 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::card::DeviceCard;
-use crate::entry::{AuthRef, Bytes, Signature};
-use crate::envelope;
-use crate::identity::{self, Identity};
-use crate::ids::{DeviceId, EpochId, LogId, OpId, SpaceId, Time};
-use crate::keyring::{EpochBirth, WRAP_BYTES};
+use crate::entry::AuthRef;
+use crate::identity;
+use crate::ids::{DeviceId, MemberId, OpId, SpaceId};
 use crate::limits;
-use crate::rejection::Rejection;
 
-const VERSION: u8 = 1;
-const KIND_OP: u8 = 3;
-const JOIN_PROOF: &[u8] = b"meshwork join 1";
-const OP_SIGNED: &[u8] = b"meshwork operation 1";
+mod op;
+mod past;
+mod resolve;
+mod roster;
+
+pub(crate) use op::{Cut, Op, OpBody, Subject, join_proof};
+pub(crate) use roster::{Limit, Roster};
+
+use past::Past;
 
 /// What a member may do; each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,169 +65,173 @@ impl FromStr for Role {
     }
 }
 
-/// What an operation does. Append-only: the order of variants is the wire format.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum OpBody {
-    /// Founds a space; its hash is the space's id. The author is its first admin.
-    Create { founder: DeviceCard, salt: [u8; 16] },
-    /// Lets holders of a secret join.
-    Invite { key: [u8; 32], role: Role, expires: Time, uses: u32 },
-    /// The author joins by an invite; `proof` is the invite key's signature over space and card.
-    Join { invite: OpId, card: DeviceCard, proof: Signature },
-    /// Hands an epoch's key to devices. The first one for an epoch starts it.
-    Epoch { epoch: EpochId, log: LogId, seq: u64, wraps: Vec<(DeviceId, Bytes)> },
+/// One operation among those it builds on. Places are numbers in the order of arrival.
+#[derive(Clone, Debug)]
+struct Node {
+    op: Op,
+    past: Past,
+    deps: Vec<usize>,
+    author: usize,
+    /// Whose device the author says it is.
+    member: Option<usize>,
+    /// The devices that vouch for the author's.
+    via: Vec<usize>,
+    /// Whom it takes rights from, or gives a role.
+    target: Option<Target>,
+    /// The invite that it is about.
+    invite: Option<usize>,
+    /// Whether the proof of a join is by that invite's key.
+    invited: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Payload {
-    /// Absent only in `Create`, whose hash the space's id is.
-    space: Option<SpaceId>,
-    author: DeviceId,
-    deps: Vec<OpId>,
-    body: OpBody,
+/// Whom an operation is about, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Member(usize),
+    Device(usize),
+    Invite(usize),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Signed {
-    payload: Payload,
-    signature: Signature,
-}
+/// Numbers for ids that are met one by one.
+#[derive(Clone, Debug)]
+struct Numbers<T>(BTreeMap<T, usize>);
 
-/// A membership operation whose signature has been verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Op {
-    pub id: OpId,
-    pub author: DeviceId,
-    pub deps: Vec<OpId>,
-    pub body: OpBody,
-    pub bytes: Vec<u8>,
-}
-
-impl Op {
-    pub(crate) fn sign(
-        space: Option<SpaceId>,
-        deps: Vec<OpId>,
-        body: OpBody,
-        identity: &Identity,
-    ) -> Self {
-        let payload = Payload { space, author: identity.device(), deps, body };
-        let id = op_id(&payload);
-        let signature = Signature::new(identity.sign(&signed_message(id)));
-        let bytes =
-            envelope::wrap(VERSION, KIND_OP, &Signed { payload: payload.clone(), signature });
-        let Payload { author, deps, body, .. } = payload;
-        Self { id, author, deps, body, bytes }
-    }
-
-    /// Decodes an operation of `space` and verifies its signature.
-    pub(crate) fn verify(space: SpaceId, bytes: &[u8]) -> Result<Self, Rejection> {
-        if bytes.len() > limits::OP_BYTES_MAX {
-            return Err(Rejection::OverLimit);
-        }
-        let signed: Signed =
-            envelope::open(VERSION, KIND_OP, bytes).ok_or(Rejection::BadOperation)?;
-        let id = op_id(&signed.payload);
-        let Payload { space: named, author, deps, body } = signed.payload;
-        let placed = match (&body, named) {
-            (OpBody::Create { founder, .. }, None) => {
-                SpaceId(id.0) == space
-                    && deps.is_empty()
-                    && founder.device == author
-                    && founder.certified()
-            }
-            (OpBody::Create { .. }, Some(_)) | (_, None) => false,
-            (_, Some(named)) => named == space && !deps.is_empty(),
-        };
-        let shaped = deps.len() <= limits::OP_DEPS_MAX
-            && match &body {
-                OpBody::Epoch { wraps, .. } => {
-                    wraps.len() <= limits::WRAPS_PER_OP_MAX
-                        && wraps.iter().all(|(_, wrap)| wrap.0.len() == WRAP_BYTES)
-                }
-                OpBody::Join { invite, card, .. } => {
-                    card.device == author && deps.contains(invite) && card.certified()
-                }
-                OpBody::Create { .. } | OpBody::Invite { .. } => true,
-            };
-        if placed
-            && shaped
-            && identity::verify(&author.0, &signed_message(id), &signed.signature.bytes())
-        {
-            Ok(Self { id, author, deps, body, bytes: bytes.to_vec() })
-        } else {
-            Err(Rejection::BadOperation)
-        }
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
     }
 }
 
-impl Op {
-    pub(crate) fn is_join(&self) -> bool {
-        matches!(self.body, OpBody::Join { .. })
+impl<T: Ord> Numbers<T> {
+    fn of(&mut self, id: T) -> usize {
+        let next = self.0.len();
+        *self.0.entry(id).or_insert(next)
     }
-}
 
-/// What the holder of an invite's secret signs to let `card` into `space`.
-pub(crate) fn join_proof(space: SpaceId, invite: OpId, card: &DeviceCard) -> Vec<u8> {
-    let mut message = JOIN_PROOF.to_vec();
-    message.extend_from_slice(&space.0);
-    message.extend_from_slice(&invite.0);
-    message.extend_from_slice(&card.device.0);
-    message.extend_from_slice(&card.kem);
-    message
-}
-
-fn op_id(payload: &Payload) -> OpId {
-    let mut hasher = blake3::Hasher::new_derive_key("meshwork operation id 1");
-    hasher.update(&postcard::to_allocvec(payload).expect("writing to a Vec cannot fail"));
-    OpId(*hasher.finalize().as_bytes())
-}
-
-fn signed_message(id: OpId) -> Vec<u8> {
-    let mut message = OP_SIGNED.to_vec();
-    message.extend_from_slice(&id.0);
-    message
+    fn ids(&self) -> Vec<&T> {
+        let mut ids: Vec<(&usize, &T)> = self.0.iter().map(|(id, number)| (number, id)).collect();
+        ids.sort_unstable_by_key(|(number, _)| **number);
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
 }
 
 /// The operations of one space that are known here, with the roster they resolve to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Membership {
-    ops: BTreeMap<OpId, Op>,
+    nodes: Vec<Node>,
+    places: BTreeMap<OpId, usize>,
+    devices: Numbers<DeviceId>,
+    members: Numbers<MemberId>,
+    bytes: usize,
     heads: BTreeSet<OpId>,
     roster: Roster,
+    /// By place: whether the operation counts.
+    counts: Vec<bool>,
 }
 
 impl Membership {
     /// Adds operations; returns those that were new and whose predecessors are all here.
     pub(crate) fn insert(&mut self, space: SpaceId, ops: Vec<Op>) -> Vec<Op> {
-        let mut waiting: Vec<Op> =
-            ops.into_iter().filter(|op| !self.ops.contains_key(&op.id)).collect();
+        let mut waiting = ops;
         let mut added = Vec::new();
         loop {
-            let (ready, blocked): (Vec<Op>, Vec<Op>) = waiting
-                .into_iter()
-                .partition(|op| op.deps.iter().all(|dep| self.ops.contains_key(dep)));
-            if ready.is_empty() || self.ops.len() + ready.len() > limits::OPS_PER_SPACE_MAX {
-                break;
+            let before = waiting.len();
+            let mut blocked = Vec::new();
+            for op in waiting {
+                if self.places.contains_key(&op.id) {
+                    continue;
+                }
+                if op.deps.iter().all(|dep| self.places.contains_key(dep)) && self.room(&op) {
+                    added.push(op.clone());
+                    self.add(space, op);
+                } else {
+                    blocked.push(op);
+                }
             }
-            for op in ready {
-                for dep in &op.deps {
-                    self.heads.remove(dep);
-                }
-                if self.ops.insert(op.id, op.clone()).is_none() {
-                    self.heads.insert(op.id);
-                    added.push(op);
-                }
+            if blocked.len() == before || blocked.is_empty() {
+                break;
             }
             waiting = blocked;
         }
         if !added.is_empty() {
-            self.roster = Roster::resolve(space, &self.ops);
+            (self.roster, self.counts) = resolve::resolve(space, self);
         }
         added
     }
 
+    fn room(&self, op: &Op) -> bool {
+        self.nodes.len() < limits::OPS_PER_SPACE_MAX
+            && self.bytes + op.bytes.len() <= limits::OPS_BYTES_PER_SPACE_MAX
+    }
+
+    fn add(&mut self, space: SpaceId, op: Op) {
+        let deps: Vec<usize> =
+            op.deps.iter().filter_map(|dep| self.places.get(dep).copied()).collect();
+        let known = deps.iter().filter_map(|dep| Some((*dep, &self.nodes.get(*dep)?.past)));
+        let past = Past::of(known);
+        for dep in &op.deps {
+            self.heads.remove(dep);
+        }
+        self.heads.insert(op.id);
+        self.places.insert(op.id, self.nodes.len());
+        self.bytes += op.bytes.len();
+        let author = self.devices.of(op.author);
+        let mut node = Node {
+            op,
+            past,
+            deps,
+            author,
+            member: None,
+            via: Vec::new(),
+            target: None,
+            invite: None,
+            invited: false,
+        };
+        if let Some(card) = node.op.card() {
+            node.member = Some(self.members.of(card.member));
+            let via = card.certificate.via.iter();
+            node.via = via.map(|voucher| self.devices.of(voucher.device)).collect();
+        }
+        self.relate(space, &mut node);
+        self.nodes.push(node);
+    }
+
+    /// Notes what an operation is about.
+    fn relate(&mut self, space: SpaceId, node: &mut Node) {
+        match &node.op.body {
+            OpBody::AddMember { member, .. } | OpBody::SetRole { member, .. } => {
+                node.target = Some(Target::Member(self.members.of(*member)));
+            }
+            OpBody::Remove { subject: Subject::Member(member), .. } => {
+                node.target = Some(Target::Member(self.members.of(*member)));
+            }
+            OpBody::Remove { subject: Subject::Device(device), .. } => {
+                node.target = Some(Target::Device(self.devices.of(*device)));
+            }
+            OpBody::Revoke { invite } => {
+                let place = self.places.get(invite).copied();
+                node.target = place.filter(|p| node.past.contains(*p)).map(Target::Invite);
+            }
+            OpBody::Join { invite, card, proof } => {
+                node.invite = self.places.get(invite).copied();
+                let named = node.invite.and_then(|place| self.nodes.get(place));
+                if let Some(OpBody::Invite { key, .. }) = named.map(|named| &named.op.body) {
+                    let message = join_proof(space, *invite, card);
+                    node.invited = identity::verify(key, &message, &proof.bytes());
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// Whether an operation is here and counts.
+    pub(crate) fn counts(&self, id: OpId) -> bool {
+        let place = self.places.get(&id);
+        place.and_then(|place| self.counts.get(*place)).copied().unwrap_or(false)
     }
 
     /// The operations nothing known builds on: what a new one names as predecessors.
@@ -235,14 +240,40 @@ impl Membership {
     }
 
     /// All operations, predecessors first.
-    pub(crate) fn in_order(&self) -> Vec<&Op> {
-        topological(&self.ops)
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Op> {
+        self.nodes.iter().map(|node| &node.op)
+    }
+
+    /// What shows a device that it has been taken out: the operations that did, and what they build on. None while
+    /// it is in, or if it never was.
+    pub(crate) fn farewell(&self, device: DeviceId) -> Vec<&Op> {
+        let Some(known) = self.roster.devices.get(&device) else { return Vec::new() };
+        if self.roster.role(device).is_some() {
+            return Vec::new();
+        }
+        let member = known.card.member;
+        let removals: Vec<usize> = (0..self.nodes.len())
+            .filter(|place| {
+                let body = self.nodes.get(*place).map(|node| &node.op.body);
+                self.counts.get(*place) == Some(&true)
+                    && matches!(body, Some(OpBody::Remove { subject, .. })
+                        if [Subject::Member(member), Subject::Device(device)].contains(subject))
+            })
+            .collect();
+        let shows = |place: usize| {
+            let past = |removal: &usize| {
+                self.nodes.get(*removal).is_some_and(|node| node.past.contains(place))
+            };
+            removals.contains(&place) || removals.iter().any(past)
+        };
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter(|(place, _)| shows(*place)).map(|(_, node)| &node.op).collect()
     }
 
     /// A hash of the whole set.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_derive_key("meshwork membership digest 1");
-        for id in self.ops.keys() {
+        for id in self.places.keys() {
             hasher.update(&id.0);
         }
         *hasher.finalize().as_bytes()
@@ -258,137 +289,7 @@ impl Membership {
     }
 }
 
-/// One member device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
-    pub role: Role,
-    pub card: DeviceCard,
-}
-
-/// One invite and how often it has been used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Invite {
-    pub key: [u8; 32],
-    pub role: Role,
-    pub expires: Time,
-    pub uses: u32,
-    pub used: u32,
-}
-
-/// One epoch, as handed out so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Epoch {
-    pub birth: EpochBirth,
-    pub wraps: BTreeMap<DeviceId, Vec<u8>>,
-}
-
-/// Who is in, what invites are open, which epochs exist.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Roster {
-    pub members: BTreeMap<DeviceId, Member>,
-    pub invites: BTreeMap<OpId, Invite>,
-    pub epochs: BTreeMap<EpochId, Epoch>,
-    /// Epochs in the order they came to be; the last one is written under.
-    pub epoch_order: Vec<EpochId>,
-}
-
-impl Roster {
-    pub(crate) fn role(&self, device: DeviceId) -> Option<Role> {
-        self.members.get(&device).map(|member| member.role)
-    }
-
-    pub(crate) fn may(&self, device: DeviceId, role: Role) -> bool {
-        self.role(device).is_some_and(|has| has >= role)
-    }
-
-    /// Resolves a set of operations. The order is topological, ties by id; an operation without the
-    /// right to be made changes nothing, and neither does a join beyond its invite's uses.
-    fn resolve(space: SpaceId, ops: &BTreeMap<OpId, Op>) -> Self {
-        let mut roster = Self::default();
-        for op in topological(ops) {
-            match &op.body {
-                OpBody::Create { founder, .. } => {
-                    if SpaceId(op.id.0) == space {
-                        let member = Member { role: Role::Admin, card: founder.clone() };
-                        roster.members.insert(founder.device, member);
-                    }
-                }
-                OpBody::Invite { key, role, expires, uses } => {
-                    if roster.may(op.author, Role::Admin) {
-                        let invite = Invite {
-                            key: *key,
-                            role: *role,
-                            expires: *expires,
-                            uses: *uses,
-                            used: 0,
-                        };
-                        roster.invites.insert(op.id, invite);
-                    }
-                }
-                OpBody::Join { invite, card, proof } => roster.join(space, *invite, card, proof),
-                OpBody::Epoch { epoch, log, seq, wraps } => {
-                    if roster.may(op.author, Role::Write) {
-                        roster.hand_out(*epoch, EpochBirth { log: *log, seq: *seq }, wraps);
-                    }
-                }
-            }
-        }
-        roster
-    }
-
-    fn join(&mut self, space: SpaceId, invite_id: OpId, card: &DeviceCard, proof: &Signature) {
-        let Some(invite) = self.invites.get_mut(&invite_id) else { return };
-        let proven =
-            identity::verify(&invite.key, &join_proof(space, invite_id, card), &proof.bytes());
-        if !proven || self.members.contains_key(&card.device) || invite.used >= invite.uses {
-            return;
-        }
-        invite.used += 1;
-        self.members.insert(card.device, Member { role: invite.role, card: card.clone() });
-    }
-
-    fn hand_out(&mut self, epoch: EpochId, birth: EpochBirth, wraps: &[(DeviceId, Bytes)]) {
-        if !self.epochs.contains_key(&epoch) {
-            self.epoch_order.push(epoch);
-        }
-        let known = self.epochs.entry(epoch).or_insert(Epoch { birth, wraps: BTreeMap::new() });
-        if known.birth == birth {
-            for (device, wrap) in wraps {
-                known.wraps.entry(*device).or_insert_with(|| wrap.0.clone());
-            }
-        }
-    }
-}
-
-/// Predecessors before successors; among those free to come next, the smallest id first.
-fn topological(ops: &BTreeMap<OpId, Op>) -> Vec<&Op> {
-    let mut missing: BTreeMap<OpId, usize> = BTreeMap::new();
-    let mut successors: BTreeMap<OpId, Vec<OpId>> = BTreeMap::new();
-    let mut free = BTreeSet::new();
-    for op in ops.values() {
-        let deps: BTreeSet<OpId> = op.deps.iter().copied().collect();
-        if deps.is_empty() {
-            free.insert(op.id);
-        }
-        for dep in &deps {
-            successors.entry(*dep).or_default().push(op.id);
-        }
-        missing.insert(op.id, deps.len());
-    }
-    let mut order = Vec::with_capacity(ops.len());
-    while let Some(id) = free.pop_first() {
-        order.extend(ops.get(&id));
-        for next in successors.remove(&id).unwrap_or_default() {
-            if let Some(count) = missing.get_mut(&next) {
-                *count -= 1;
-                if *count == 0 {
-                    free.insert(next);
-                }
-            }
-        }
-    }
-    order
-}
-
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

@@ -37,7 +37,9 @@ impl Rejection {
         match self {
             Self::WrongVersion => 100,
             Self::Malformed | Self::BadRun | Self::BadOperation => 25,
-            Self::Forked | Self::OverLimit | Self::OverCredit => 10,
+            Self::OverLimit | Self::OverCredit => 10,
+            // Its author's doing, not that of whoever brings it.
+            Self::Forked => 0,
             Self::NotProven | Self::NotMember | Self::NotWriter | Self::Unchained => 2,
         }
     }

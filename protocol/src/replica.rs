@@ -23,6 +23,8 @@ use crate::turn::Turn;
 use crate::view::Counters;
 use crate::wire::{Frame, Hello};
 
+mod forks;
+mod govern;
 mod heads;
 mod received;
 mod spread;
@@ -138,6 +140,7 @@ impl Replica {
                 Input::Wished { wish, what } => self.on_wish(wish, what, now, rng, effects),
             }
         }
+        self.tell_fresh(now, rng, effects);
         self.settle(now, rng, effects);
     }
 

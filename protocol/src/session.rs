@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     /// When the peer was last asked for what it holds.
     pub asked: Option<Time>,
     pub ops_sent: Option<Time>,
+    /// When the peer was last shown where branches lie.
+    pub marked: Option<Time>,
 }
 
 /// What the peer has of one log.
@@ -202,6 +204,7 @@ impl Shared {
             agreed: false,
             asked: None,
             ops_sent: None,
+            marked: None,
         }
     }
 

@@ -15,12 +15,15 @@ use crate::ids::{DeviceId, EntryHash, EpochId, LogId, ObjectId, Pseudonym, Space
 use crate::keyring::{EpochKey, Keyring, first16};
 use crate::layout::{self, LogRow, PeerRow, RunRow, SpaceRow};
 use crate::limits;
-use crate::membership::{Membership, Op, Role};
+use crate::membership::{Limit, Membership, Op, Role};
 use crate::rejection::Rejection;
 use crate::session::Base;
 use crate::turn::{Turn, damaged};
 
 mod apply;
+mod bounds;
+mod epochs;
+mod forks;
 pub(crate) mod objects;
 mod write;
 
@@ -36,6 +39,8 @@ pub(crate) struct Log {
     pub opening: LogOpening,
     pub head: Head,
     pub applied: u64,
+    /// How far the log counts.
+    bound: Limit,
     /// Up to where the stored object states contain this log.
     checkpointed: u64,
     /// What the head is sealed under, and since which entry.
@@ -54,6 +59,7 @@ impl Log {
             opening,
             head: Head::NONE,
             applied: 0,
+            bound: Limit::Free,
             checkpointed: 0,
             under: None,
             changed: 0,
@@ -105,6 +111,10 @@ pub(crate) struct Space {
     pub own_log: LogId,
     /// The join operation this device waits with, while it waits.
     pub joining: Option<Op>,
+    /// Operations made here that peers have not been told of.
+    pub fresh: Vec<Op>,
+    /// Logs that have been shown to be forked and now end earlier.
+    pub shortened: Vec<LogId>,
     pub keyring: Keyring,
     pub objects: Objects,
     /// What members call the space and themselves.
@@ -147,6 +157,8 @@ impl Space {
             own,
             own_log: own.log(pseudonym),
             joining: None,
+            fresh: Vec::new(),
+            shortened: Vec::new(),
             keyring: Keyring::default(),
             objects: Objects::default(),
             about: BTreeMap::new(),
@@ -176,7 +188,7 @@ impl Space {
         space.read_logs(turn);
         space.objects.open(pseudonym, turn);
         space.refresh_about(turn);
-        space.apply_ready(turn);
+        space.follow_roster(turn);
         Some(space)
     }
 
@@ -184,13 +196,13 @@ impl Space {
         let (from, to) = layout::rows(b'o', self.pseudonym);
         let mut ops = Vec::new();
         for (key, bytes) in turn.scan(&from, &to, limits::OPS_PER_SPACE_MAX) {
-            match Op::verify(self.id, &bytes) {
+            match Op::verify(self.id, self.pseudonym, &bytes) {
                 Ok(op) => ops.push(op),
                 Err(_) => turn.halt(damaged(&key)),
             }
         }
         self.membership.insert(self.id, ops);
-        self.joining = joining.and_then(|bytes| Op::verify(self.id, &bytes.0).ok());
+        self.joining = joining.and_then(|bytes| Op::verify(self.id, self.pseudonym, &bytes.0).ok());
     }
 
     fn read_logs(&mut self, turn: &mut Turn<'_>) {
@@ -208,7 +220,9 @@ impl Space {
                     .unwrap_or_default(),
                 None => Voice::default(),
             };
-            let log = Log { opening, head, applied, checkpointed, under, changed, marks, voice };
+            let bound = Limit::Free;
+            let log =
+                Log { opening, head, applied, bound, checkpointed, under, changed, marks, voice };
             self.logs.insert(id, log);
             if applied > 0 && id != self.own_log {
                 self.unsaid.insert(id);
@@ -253,14 +267,10 @@ impl Space {
         self.logs.get(&log).map_or(Head::NONE, |log| log.head)
     }
 
-    /// The epoch this device writes under: the newest whose key is here.
-    pub(crate) fn writing_epoch(&self) -> Option<EpochId> {
-        let order = &self.membership.roster().epoch_order;
-        order.iter().rev().find(|epoch| self.keyring.get(**epoch).is_some()).copied()
-    }
-
+    /// Whether this device is a member and can read.
     pub(crate) fn ready(&self) -> bool {
-        self.membership.roster().role(self.own.device).is_some() && self.writing_epoch().is_some()
+        self.membership.roster().may(self.own.device, Role::Read)
+            && self.keyring.iter().next().is_some()
     }
 
     /// A hash of all heads; equal on two devices exactly when they hold the same entries.
@@ -319,12 +329,17 @@ impl Space {
             return Ok(None);
         }
         let writer = self.writer_of(&run)?;
+        if self.fork_of(writer).is_some_and(|fork| head.seq >= fork.seq) {
+            return Ok(None);
+        }
         let before = self.before(&run, head, turn)?;
         let run = run.verify(self.pseudonym, before, writer.device)?;
         turn.counters.signatures_verified += 1;
         if run.hash_at(head.seq) != Some(head.hash) {
+            self.fork_between(&run, turn);
             return Err(Rejection::Forked);
         }
+        self.within_bounds(writer, &run)?;
         self.store(&run, writer, turn);
         turn.counters.entries_received += last - head.seq;
         turn.counters.entries_duplicate += (head.seq + 1) - run.first();
@@ -339,7 +354,8 @@ impl Space {
         if opening.log(self.pseudonym) != run.log {
             return Err(Rejection::BadRun);
         }
-        if !self.membership.roster().may(opening.device, Role::Write) {
+        let roster = self.membership.roster();
+        if !roster.devices.get(&opening.device).is_some_and(|device| device.writes) {
             return Err(Rejection::NotWriter);
         }
         if known.is_none() && self.logs.len() >= limits::LOGS_PER_SPACE_MAX {
@@ -414,7 +430,8 @@ impl Space {
     ) -> Vec<SealedRun> {
         let mut runs: Vec<SealedRun> = Vec::new();
         let (mut next, mut bytes) = (seq, 0);
-        while bytes < bytes_max {
+        let head = self.head(log).seq;
+        while bytes < bytes_max && next <= head {
             let rows = self.run_rows(log, next, 64, turn);
             if rows.is_empty() {
                 break;
@@ -443,7 +460,9 @@ impl Space {
     /// Puts a run after the log's head.
     fn store(&mut self, run: &VerifiedRun, opening: LogOpening, turn: &mut Turn<'_>) {
         let id = run.log();
-        let log = self.logs.entry(id).or_insert_with(|| Log::new(opening));
+        let fork = self.fork_of(opening);
+        let bound = self.membership.roster().limit(opening);
+        let log = self.logs.entry(id).or_insert_with(|| Log { bound, ..Log::new(opening) });
         if log.changed <= self.marked {
             log.marks.push((log.changed, log.head.seq));
             if log.marks.len() > limits::MARKS_PER_LOG_MAX {
@@ -459,9 +478,14 @@ impl Space {
             (new, _) => new,
         };
         log.head = run.head();
+        if let Some(fork) = fork
+            && fork.seq < log.head.seq
+        {
+            log.head = fork;
+        }
         self.frontier = None;
         let row = RunRow { before: run.before(), run: Bytes(run.to_bytes()) };
-        let key = layout::run_key(self.pseudonym, id, log.head.seq);
+        let key = layout::run_key(self.pseudonym, id, run.head().seq);
         turn.put_row(key, layout::KIND_RUN, &row);
         self.write_log(id, turn);
         turn.effects.batch.require_durable();
@@ -477,7 +501,7 @@ impl Space {
         let id = run.log();
         let mut visible = BTreeSet::new();
         let progressed = self.apply_entries(run, turn, &mut visible);
-        if self.logs.get(&id).is_some_and(|log| log.applied < log.head.seq) {
+        if self.logs.get(&id).is_some_and(|log| log.applied < log.head.seq.min(log.limit())) {
             self.blocked.insert(id);
         }
         if progressed {
@@ -497,7 +521,8 @@ impl Space {
         let Some(log) = self.logs.get(&run.log()) else { return false };
         let (device, start, mut voice) = (log.opening.device, log.applied, log.voice);
         let mut applied = start;
-        while applied < run.head().seq && applied + 1 >= run.first() {
+        let end = run.head().seq.min(log.head.seq).min(log.limit());
+        while applied < end && applied + 1 >= run.first() {
             let seq = applied + 1;
             match run.open(self.pseudonym, seq, &mut self.keyring, &voice) {
                 Opening::NoKey => break,
@@ -522,8 +547,8 @@ impl Space {
         applied > start
     }
 
-    /// Whether everything an entry names as its causal past has been applied here. A dependency on a log
-    /// that no table names, or on the future of its own log, is void: all readers agree on that.
+    /// Whether everything an entry names as its causal past has been applied here, as far as it counts. A
+    /// dependency on a log that no table names, or on the future of its own log, is void: all readers agree.
     fn builds_on_applied(&self, opened: &Opened) -> bool {
         opened.body.deps.iter().all(|(index, seq)| {
             let log = usize::try_from(*index)
@@ -531,7 +556,11 @@ impl Space {
                 .and_then(|index| index.checked_sub(1))
                 .and_then(|index| opened.body.logs.get(index));
             log.is_none_or(|log| {
-                *log == opened.log || self.logs.get(log).is_some_and(|known| known.applied >= *seq)
+                *log == opened.log
+                    || self
+                        .logs
+                        .get(log)
+                        .is_some_and(|known| known.applied >= (*seq).min(known.limit()))
             })
         })
     }
@@ -544,7 +573,7 @@ impl Space {
             for id in self.blocked.clone() {
                 while let Some(log) = self.logs.get(&id) {
                     let applied = log.applied;
-                    if applied >= log.head.seq {
+                    if applied >= log.head.seq.min(log.limit()) {
                         self.blocked.remove(&id);
                         break;
                     }

@@ -44,6 +44,14 @@ pub struct Ticket {
     pub(crate) invite_seed: [u8; 32],
 }
 
+impl Ticket {
+    /// The invite it was made for.
+    #[must_use]
+    pub fn invite(&self) -> OpId {
+        self.invite
+    }
+}
+
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket").field("space", &self.space).finish_non_exhaustive()

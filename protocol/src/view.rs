@@ -3,7 +3,7 @@
 use meshwork_crdt::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceId, LinkId, LogId, ObjectId, SpaceId};
+use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, SpaceId};
 use crate::membership::Role;
 
 /// One space as this device sees it.
@@ -23,6 +23,8 @@ pub struct SpaceView {
     pub entries: u64,
     /// Entries held that wait for a key or for an entry they build on.
     pub waiting: u64,
+    /// Entries held that do not count, since their writers had lost the right to write.
+    pub quarantined: u64,
     /// Live objects.
     pub objects: usize,
     /// Every log known.
@@ -40,6 +42,8 @@ pub struct LogView {
     pub seq: u64,
     /// Last entry applied.
     pub applied: u64,
+    /// Entries that do not count, unless an admin adopts them: their writer had lost the right to write.
+    pub quarantined: u64,
 }
 
 /// One object of a space.
@@ -60,6 +64,8 @@ pub struct ObjectView {
 pub struct MemberView {
     /// The device.
     pub device: DeviceId,
+    /// Whose it is.
+    pub member: MemberId,
     /// What it calls itself.
     pub name: String,
     /// What it may do.

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::effect::JoinRefusal;
-use crate::entry::{Bytes, Signature};
+use crate::entry::{Bytes, Head, Signature};
 use crate::envelope;
 use crate::ids::LogId;
 use crate::limits;
@@ -157,6 +157,21 @@ pub(crate) struct Spread {
     pub eager: bool,
 }
 
+/// Hashes of a log, ascending: where this device's branch of it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Marks {
+    pub tag: Tag,
+    pub log: LogId,
+    pub marks: Vec<Head>,
+}
+
+/// A run that contradicts what the receiver holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Evidence {
+    pub tag: Tag,
+    pub run: Bytes,
+}
+
 /// A join was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Refused {
@@ -177,6 +192,8 @@ pub(crate) enum Frame {
     Spread(Spread),
     Refused(Refused),
     Next(Next),
+    Marks(Marks),
+    Evidence(Evidence),
 }
 
 impl Frame {
@@ -192,6 +209,8 @@ impl Frame {
             Self::Spread(body) => envelope::wrap(VERSION, 8, body),
             Self::Refused(body) => envelope::wrap(VERSION, 9, body),
             Self::Next(body) => envelope::wrap(VERSION, 10, body),
+            Self::Marks(body) => envelope::wrap(VERSION, 11, body),
+            Self::Evidence(body) => envelope::wrap(VERSION, 12, body),
         }
     }
 
@@ -219,6 +238,8 @@ impl Frame {
             8 => envelope::body(body).map(Self::Spread),
             9 => envelope::body(body).map(Self::Refused),
             10 => envelope::body(body).map(Self::Next),
+            11 => envelope::body(body).map(Self::Marks),
+            12 => envelope::body(body).map(Self::Evidence),
             _ => return Ok(None),
         };
         let frame = frame.ok_or(Rejection::Malformed)?;
@@ -230,6 +251,10 @@ impl Frame {
             Self::Claims(claims) => claims.claims.len() <= limits::CLAIMS_MAX,
             Self::Heads(heads) => heads.detail.bounded(),
             Self::Ack(ack) => ack.numbered.len() + ack.named.len() <= limits::HEADS_PER_FRAME_MAX,
+            Self::Marks(marks) => {
+                marks.marks.len() <= limits::MARKS_PER_FRAME_MAX + 1
+                    && marks.marks.is_sorted_by(|a, b| a.seq < b.seq)
+            }
             Self::Next(next) => next.ciphertext.0.len() <= limits::ENTRY_BYTES_MAX,
             _ => true,
         }

@@ -2,10 +2,16 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use super::*;
+use crate::card::DeviceCard;
+use crate::entry::Signature;
+use crate::identity::Identity;
+use crate::ids::{Pseudonym, Time};
 
 fn identity(seed: u64) -> Identity {
     Identity::generate(&mut ChaCha20Rng::seed_from_u64(seed))
 }
+
+const PSEUDONYM: Pseudonym = Pseudonym([5; 16]);
 
 fn card(identity: &Identity) -> DeviceCard {
     identity.card()
@@ -75,13 +81,13 @@ fn the_roster_does_not_depend_on_the_order_of_arrival() {
 fn an_operation_is_void_when_any_byte_is_changed() {
     let (space, ops, _) = story();
     for op in &ops {
-        assert_eq!(Op::verify(space, &op.bytes).as_ref(), Ok(op));
+        assert_eq!(Op::verify(space, PSEUDONYM, &op.bytes).as_ref(), Ok(op));
         for at in 0..op.bytes.len() {
             let mut bytes = op.bytes.clone();
             bytes[at] ^= 0x10;
-            assert!(Op::verify(space, &bytes).is_err(), "byte {at} of {:?}", op.body);
+            assert!(Op::verify(space, PSEUDONYM, &bytes).is_err(), "byte {at} of {:?}", op.body);
         }
-        assert!(Op::verify(SpaceId([0; 32]), &op.bytes).is_err());
+        assert!(Op::verify(SpaceId([0; 32]), PSEUDONYM, &op.bytes).is_err());
     }
 }
 

@@ -140,6 +140,7 @@ impl Replica {
         }
         let mut turn = turn!(self, now, rng, effects);
         let forked = part_forks(space, shared, &heard.heads, &mut turn);
+        let peer_forked = !forked.is_empty();
         if let Some(seq) = heard.acked {
             let log = space.own_log;
             effects.events.push(Event::Acked { space: id, peer, log, seq });
@@ -159,7 +160,8 @@ impl Replica {
             self.send_heads(link, id, Telling::Ask, now, rng, effects);
         }
         self.send_ranges(link, id, heard.reply, effects);
-        if forked { Err(Rejection::Forked) } else { Ok(()) }
+        self.send_marks(link, id, &forked, now, rng, effects);
+        if peer_forked { Err(Rejection::Forked) } else { Ok(()) }
     }
 
     /// Sends ranges, in as many frames as they need.
@@ -421,8 +423,13 @@ fn heads_of(space: &Space, shared: &Shared, logs: &[LogId]) -> Vec<LogHead> {
 }
 
 /// Stops sending logs of which the peer holds another branch; tells whether there are such.
-fn part_forks(space: &Space, shared: &mut Shared, heads: &[LogHead], turn: &mut Turn<'_>) -> bool {
-    let mut forked = false;
+fn part_forks(
+    space: &Space,
+    shared: &mut Shared,
+    heads: &[LogHead],
+    turn: &mut Turn<'_>,
+) -> Vec<LogId> {
+    let mut forked = Vec::new();
     for head in heads {
         if head.seq == 0 || head.seq > space.head(head.log).seq {
             continue;
@@ -432,7 +439,7 @@ fn part_forks(space: &Space, shared: &mut Shared, heads: &[LogHead], turn: &mut 
             && let Some(progress) = shared.progress.get_mut(&head.log)
         {
             progress.parted = true;
-            forked = true;
+            forked.push(head.log);
         }
     }
     forked

@@ -3,7 +3,7 @@
 use rand_core::CryptoRng;
 
 use super::heads::{ANSWER_EVERY_MS, Telling};
-use super::{Replica, spread, turn};
+use super::{Replica, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
 use crate::identity;
@@ -41,6 +41,8 @@ impl Replica {
                 Frame::Heads(heads) => self.on_heads(link, &heads, now, rng, effects),
                 Frame::Entries(entries) => self.on_entries(link, &entries, now, rng, effects),
                 Frame::Next(next) => self.on_next(link, next, now, rng, effects),
+                Frame::Marks(marks) => self.on_marks(link, &marks, now, rng, effects),
+                Frame::Evidence(run) => self.on_evidence(link, &run, now, rng, effects),
                 Frame::Ack(ack) => self.on_ack(link, &ack, now, effects),
                 Frame::Credit(credit) => self.on_credit(link, &credit),
                 Frame::Spread(spread) => self.on_spread(link, &spread),
@@ -175,7 +177,9 @@ impl Replica {
             return;
         }
         if self.member_on(link, id).is_none() {
-            self.refuse(link, id, JoinRefusal::Stranger, effects);
+            if !self.say_farewell(link, id, now, effects) {
+                self.refuse(link, id, JoinRefusal::Stranger, effects);
+            }
             return;
         }
         self.hand_out_key(link, id, now, rng, effects);
@@ -204,11 +208,11 @@ impl Replica {
     ) -> Result<(), Rejection> {
         let Some(session) = self.sessions.get(&link) else { return Ok(()) };
         let (peer, id) = (session.peer, session.space_of(frame.tag).ok_or(Rejection::NotProven)?);
+        let Some(space) = self.spaces.get_mut(&id) else { return Ok(()) };
         let mut ops = Vec::with_capacity(frame.ops.len());
         for bytes in &frame.ops {
-            ops.push(Op::verify(id, &bytes.0)?);
+            ops.push(Op::verify(id, space.pseudonym, &bytes.0)?);
         }
-        let Some(space) = self.spaces.get_mut(&id) else { return Ok(()) };
         let member = space.membership.roster().may(peer, Role::Relay);
         if space.joining.is_none() && !member && !vouched(space, peer, &ops) {
             ops.retain(|op| op.author == peer && op.is_join());
@@ -233,20 +237,19 @@ impl Replica {
             turn.effects.batch.put(key, op.bytes.clone());
         }
         turn.effects.batch.require_durable();
-        spread::take_keys(space, &mut turn);
+        space.take_keys(&mut turn);
         if space.joining.is_some() && space.ready() {
             space.joining = None;
             space.write_row(&mut turn);
         }
         let became_ready = !was_ready && space.ready();
         let visible = if became_ready { introduce(space, &mut turn) } else { Vec::new() };
-        let unblocked = space.apply_ready(&mut turn);
         effects.events.push(Event::MembersChanged { space: id });
         if became_ready {
             effects.events.push(Event::SpaceReady { space: id });
         }
-        Self::announce(space, &unblocked, false, effects);
         Self::announce(space, &visible, true, effects);
+        self.follow(id, now, rng, effects);
         self.after_members_changed(id, link, &added, now, rng, effects);
         Ok(())
     }
@@ -544,7 +547,7 @@ fn refuse_join(
     if known.expires < now {
         return Some(JoinRefusal::Expired);
     }
-    if known.used >= known.uses {
+    if known.used >= known.uses || known.revoked {
         return Some(JoinRefusal::UsedUp);
     }
     let proven = identity::verify(&known.key, &join_proof(space, *invite, card), &proof.bytes());

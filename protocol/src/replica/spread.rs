@@ -14,13 +14,10 @@ use crate::effect::Effects;
 use crate::entry::{Bytes, SealedRun};
 use crate::ids::{DeviceId, LinkId, LogId, SpaceId, Time};
 use crate::input::Timer;
-use crate::keyring::EpochKey;
-use crate::layout;
 use crate::limits;
-use crate::membership::{Op, OpBody, Role};
+use crate::membership::Role;
 use crate::session::{Session, Shared};
 use crate::space::{Log, Space};
-use crate::turn::Turn;
 use crate::view::Counters;
 use crate::wire::{Ack, Credit, Entries, Frame, Hello, Next, Operations};
 
@@ -78,12 +75,11 @@ impl Replica {
             shared.ops_sent = Some(now);
         }
         let Some(space) = self.spaces.get(&id) else { return };
-        let ops = space.membership.in_order();
-        let ops = ops.into_iter().map(|op| Bytes(op.bytes.clone())).collect();
+        let ops = space.membership.in_order().map(|op| Bytes(op.bytes.clone())).collect();
         self.send_operations(link, id, ops, effects);
     }
 
-    /// Wraps the current epoch's key to the peer of a link, if it is a member and nobody has done so.
+    /// Hands the space's keys to the peer of a link, if it may read and has none that opens.
     pub(super) fn hand_out_key(
         &mut self,
         link: LinkId,
@@ -95,13 +91,8 @@ impl Replica {
         let Some(peer) = self.member_on(link, id) else { return };
         let Some(space) = self.spaces.get_mut(&id) else { return };
         let mut turn = turn!(self, now, rng, effects);
-        let Some(op) = wrap_for(space, peer, &mut turn) else { return };
-        add_own_operation(space, op.clone(), &mut turn);
-        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
-        for link in links {
-            if self.member_on(link, id).is_some() {
-                self.send_operations(link, id, vec![Bytes(op.bytes.clone())], effects);
-            }
+        if space.hand_keys_to(peer, &mut turn) {
+            self.tell_fresh(now, rng, effects);
         }
     }
 
@@ -222,7 +213,8 @@ impl Replica {
                     progress.moved = now;
                 }
                 progress.branch.on_caught_up();
-                progress.sent = runs.last().map_or(seq, SealedRun::last);
+                let last = runs.last().map_or(seq, SealedRun::last);
+                progress.sent = last.min(known.head.seq);
                 if progress.sent > progress.acked {
                     shared.unacked.insert(log);
                 }
@@ -390,53 +382,4 @@ pub(super) fn peer_has_all(space: &Space, shared: &Shared) -> bool {
     space.logs.iter().all(|(log, known)| {
         shared.progress.get(log).is_some_and(|progress| progress.acked == known.head.seq)
     })
-}
-
-/// Opens every epoch key that has been wrapped to this device and is not here yet.
-pub(super) fn take_keys(space: &mut Space, turn: &mut Turn<'_>) {
-    let device = turn.identity.device();
-    let mut new = Vec::new();
-    for (epoch, known) in &space.membership.roster().epochs {
-        if space.keyring.get(*epoch).is_some() {
-            continue;
-        }
-        let Some(wrap) = known.wraps.get(&device) else { continue };
-        let key = EpochKey::unwrap(wrap, space.id, *epoch, known.birth, turn.identity);
-        new.extend(key.map(|key| (*epoch, key)));
-    }
-    if new.is_empty() {
-        return;
-    }
-    for (epoch, key) in new {
-        space.keyring.insert(epoch, key);
-    }
-    space.write_row(turn);
-}
-
-/// The operation that hands the current epoch's key to `peer`, if it lacks it and this device may.
-fn wrap_for(space: &Space, peer: DeviceId, turn: &mut Turn<'_>) -> Option<Op> {
-    let roster = space.membership.roster();
-    let epoch = space.writing_epoch()?;
-    let known = roster.epochs.get(&epoch)?;
-    let member = roster.members.get(&peer)?;
-    let may = roster.may(turn.identity.device(), Role::Write);
-    if !may || member.role < Role::Read || known.wraps.contains_key(&peer) {
-        return None;
-    }
-    let key = space.keyring.get(epoch)?;
-    let wrap = key.wrap(space.id, epoch, &member.card.kem, turn.rng)?;
-    let body = OpBody::Epoch {
-        epoch,
-        log: known.birth.log,
-        seq: known.birth.seq,
-        wraps: vec![(peer, Bytes(wrap))],
-    };
-    Some(Op::sign(Some(space.id), space.membership.heads(), body, turn.identity))
-}
-
-/// Adds an operation of this device's own and persists it.
-pub(super) fn add_own_operation(space: &mut Space, op: Op, turn: &mut Turn<'_>) {
-    turn.effects.batch.put(layout::op_key(space.pseudonym, op.id), op.bytes.clone());
-    turn.effects.batch.require_durable();
-    space.membership.insert(space.id, vec![op]);
 }

@@ -5,7 +5,6 @@ use meshwork_crdt::Object;
 use super::{Replica, turn};
 use crate::effect::Effects;
 use crate::ids::{ObjectId, SpaceId, Time};
-use crate::membership::Role;
 use crate::session::Session;
 use crate::space::Space;
 use crate::store::StoreError;
@@ -31,6 +30,7 @@ impl Replica {
             device: known.opening.device,
             seq: known.head.seq,
             applied: known.applied,
+            quarantined: known.quarantined(),
         });
         let logs: Vec<LogView> = logs.collect();
         SpaceView {
@@ -40,7 +40,8 @@ impl Replica {
             role: space.membership.roster().role(self.device()),
             own_log: space.ready().then_some(space.own_log),
             entries: logs.iter().map(|log| log.seq).sum(),
-            waiting: logs.iter().map(|log| log.seq - log.applied).sum(),
+            waiting: logs.iter().map(|log| log.seq - log.applied - log.quarantined).sum(),
+            quarantined: logs.iter().map(|log| log.quarantined).sum(),
             objects: space.objects.live(),
             logs,
         }
@@ -112,7 +113,9 @@ impl Replica {
     pub fn members(&self, id: SpaceId) -> Option<Vec<MemberView>> {
         let space = self.spaces.get(&id)?;
         let own = space.head(space.own_log).seq;
-        let members = space.membership.roster().members.iter().map(|(device, member)| {
+        let roster = space.membership.roster();
+        let members = roster.devices.iter().filter_map(|(device, known)| {
+            let role = roster.role(*device)?;
             let this_device = *device == self.device();
             let sessions = self
                 .sessions
@@ -125,15 +128,16 @@ impl Replica {
             let confirmed =
                 sessions.clone().filter_map(|(_, session)| acked(session)).max().unwrap_or(0);
             let acked = if this_device { own } else { confirmed };
-            MemberView {
+            Some(MemberView {
                 device: *device,
+                member: known.card.member,
                 name: space.device_name(*device),
-                role: member.role,
+                role,
                 this_device,
                 links: sessions.map(|(link, _)| link.0).collect(),
                 acked,
-                behind: if member.role >= Role::Relay { own.saturating_sub(acked) } else { 0 },
-            }
+                behind: own.saturating_sub(acked),
+            })
         });
         Some(members.collect())
     }

@@ -3,12 +3,11 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{Replica, spread, turn};
+use super::{Replica, turn};
 use crate::effect::{Effects, Event, Outcome, Refusal};
-use crate::entry::{Bytes, Signature};
+use crate::entry::Signature;
 use crate::ids::{LinkId, SpaceId, Time, WishId};
 use crate::input::{ObjectEdit, Wish};
-use crate::keyring::{EpochBirth, EpochKey};
 use crate::limits;
 use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::space::Space;
@@ -30,6 +29,7 @@ impl Replica {
                 self.invite(space, terms, now, rng, effects)
             }
             Wish::Join { ticket } => self.join(&ticket, now, rng, effects),
+            Wish::Govern { space, what } => self.govern(space, &what, now, rng, effects),
             Wish::Edit { space, edits } => self.edit(space, &edits, now, rng, effects),
         };
         effects.events.push(match result {
@@ -65,22 +65,8 @@ impl Replica {
         let id = SpaceId(create.id.0);
         let mut space = Space::new(id, *secret, name.to_owned(), self.device(), rng.next_u64());
         let mut turn = turn!(self, now, rng, effects);
-        spread::add_own_operation(&mut space, create, &mut turn);
-        let key = EpochKey::generate(turn.rng);
-        let birth = EpochBirth { log: space.own_log, seq: 1 };
-        let epoch = key.id(id, birth);
-        let kem = turn.identity.kem_public();
-        let wrap = key.wrap(id, epoch, &kem, turn.rng).expect("an own public key is valid");
-        let body = OpBody::Epoch {
-            epoch,
-            log: birth.log,
-            seq: birth.seq,
-            wraps: vec![(space.own.device, Bytes(wrap))],
-        };
-        let op = Op::sign(Some(id), space.membership.heads(), body, turn.identity);
-        spread::add_own_operation(&mut space, op, &mut turn);
-        space.keyring.insert(epoch, key);
-        space.write_row(&mut turn);
+        space.keep_operation(create, &mut turn);
+        space.start_epoch(&mut turn).expect("a founder may write");
         space.introduce(Some(name), &mut turn);
         self.spaces.insert(id, space);
         self.claim_everywhere(now, rng, effects);
@@ -108,8 +94,8 @@ impl Replica {
         let key = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key().to_bytes();
         let Terms { role, expires, uses, mut addresses } = terms;
         let body = OpBody::Invite { key, role, expires, uses };
-        let op = Op::sign(Some(id), space.membership.heads(), body, &self.identity);
-        let invite = op.id;
+        let mut turn = turn!(self, now, rng, effects);
+        let invite = space.operate(body, &mut turn).id;
         addresses.truncate(limits::TICKET_ADDRESSES_MAX);
         let ticket = Ticket {
             space: id,
@@ -122,15 +108,6 @@ impl Replica {
             invite,
             invite_seed: *seed,
         };
-        let bytes = Bytes(op.bytes.clone());
-        let mut turn = turn!(self, now, rng, effects);
-        spread::add_own_operation(space, op, &mut turn);
-        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
-        for link in links {
-            if self.member_on(link, id).is_some() {
-                self.send_operations(link, id, vec![bytes.clone()], effects);
-            }
-        }
         Ok(Outcome::Invited(Box::new(ticket)))
     }
 
@@ -142,7 +119,11 @@ impl Replica {
         effects: &mut Effects,
     ) -> Result<Outcome, Refusal> {
         let id = ticket.space;
-        if self.spaces.get(&id).is_some_and(|space| space.joining.is_none()) {
+        let device = self.device();
+        let member = |space: &Space| {
+            space.joining.is_none() && space.membership.roster().role(device).is_some()
+        };
+        if self.spaces.get(&id).is_some_and(member) {
             return Err(Refusal::AlreadyMember);
         }
         if ticket.expires < now {
@@ -157,7 +138,6 @@ impl Replica {
         };
         let body = OpBody::Join { invite: ticket.invite, card, proof };
         let join = Op::sign(Some(id), vec![ticket.invite], body, &self.identity);
-        let device = self.device();
         let space = self.spaces.entry(id).or_insert_with(|| {
             Space::new(id, ticket.secret, ticket.name.clone(), device, rng.next_u64())
         });

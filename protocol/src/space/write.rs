@@ -123,11 +123,15 @@ impl Space {
         draft.visible.into_iter().collect()
     }
 
-    fn draft(&mut self, turn: &Turn<'_>) -> Result<Draft, Refusal> {
-        let epoch = self.writing_epoch().filter(|_| self.ready()).ok_or(Refusal::NotReady)?;
+    fn draft(&mut self, turn: &mut Turn<'_>) -> Result<Draft, Refusal> {
+        let known = self.membership.roster().devices.contains_key(&self.own.device);
+        if !known || self.keyring.iter().next().is_none() {
+            return Err(Refusal::NotReady);
+        }
         if !self.membership.roster().may(self.own.device, Role::Write) {
             return Err(Refusal::NotAllowed { needs: Role::Write });
         }
+        let epoch = self.epoch(turn).ok_or(Refusal::NotReady)?;
         self.time = self.time.tick(turn.now.0);
         Ok(Draft {
             epoch,

@@ -1,0 +1,167 @@
+//! From what counts to the roster.
+
+use std::collections::BTreeMap;
+
+use super::super::roster::{Device, Epoch, Invite, Member, Roster, Wrap};
+use super::super::{Node, OpBody, Role, Target};
+use super::{Evaluation, Rules, is};
+use crate::entry::Head;
+use crate::ids::DeviceId;
+use crate::keyring::EpochBirth;
+
+/// A log, by its device and incarnation.
+type Place = (DeviceId, u64);
+
+pub(super) fn outcome(rules: &Rules<'_>, last: &Evaluation) -> Roster {
+    let mut roster = Roster::default();
+    for (number, id) in rules.membership.members.ids().into_iter().enumerate() {
+        if let Some(standing) = last.member(rules, number, None) {
+            roster.members.insert(*id, Member { role: standing.role, depth: standing.depth });
+        }
+    }
+    for (number, id) in rules.membership.devices.ids().into_iter().enumerate() {
+        let entered = last.entered.get(number).copied().flatten();
+        if let Some(card) = entered.and_then(|place| rules.node(place).op.card()) {
+            let active = last.is_in(rules, number, None);
+            let marks = last.owner(number).and_then(|member| last.member_marks.get(member));
+            let writes = marks.into_iter().flatten().any(|mark| mark.role >= Some(Role::Write));
+            roster.devices.insert(*id, Device { card: card.clone(), active, writes });
+        }
+    }
+    for place in &rules.order {
+        let node = rules.node(*place);
+        match &node.op.body {
+            OpBody::Invite { .. } if is(&last.counts, *place) => {
+                roster.invites.insert(node.op.id, invite(rules, last, *place, node));
+            }
+            OpBody::Epoch { .. } => hand_out(&mut roster, node, is(&last.counts, *place)),
+            OpBody::Plea { epoch } if is(&last.counts, *place) => {
+                if let Some(epoch) = roster.epochs.get_mut(epoch) {
+                    *epoch.pleas.entry(node.op.author).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    bound_logs(rules, last, &mut roster);
+    roster
+}
+
+fn invite(rules: &Rules<'_>, last: &Evaluation, place: usize, node: &Node) -> Invite {
+    let OpBody::Invite { key, role, expires, uses } = &node.op.body else {
+        unreachable!("only invites are asked for");
+    };
+    let revoked = rules
+        .restrictions
+        .iter()
+        .any(|r| is(&last.counts, *r) && rules.node(*r).target == Some(Target::Invite(place)));
+    let used = last.used.get(place).copied().unwrap_or(0);
+    let (key, role, expires, uses, by) = (*key, *role, *expires, *uses, node.op.author);
+    Invite { key, role, expires, uses, used, revoked, by }
+}
+
+/// Notes the keys that an operation hands out. Those of an author without the right are noted as such: what has
+/// been written under them is to be read.
+fn hand_out(roster: &mut Roster, node: &Node, valid: bool) {
+    let OpBody::Epoch { epoch, log, seq, made, earlier, wraps } = &node.op.body else { return };
+    let by = node.op.author;
+    if !roster.devices.contains_key(&by) {
+        return;
+    }
+    let birth = EpochBirth { log: *log, seq: *seq };
+    if !roster.epochs.contains_key(epoch) {
+        roster.epoch_order.push(*epoch);
+    }
+    let known = roster.epochs.entry(*epoch).or_insert_with(|| Epoch {
+        birth,
+        made: *made,
+        valid: false,
+        earlier: earlier.iter().map(|(id, sealed)| (*id, sealed.0.clone())).collect(),
+        wraps: BTreeMap::new(),
+        pleas: BTreeMap::new(),
+    });
+    if known.birth != birth {
+        return;
+    }
+    known.valid |= valid;
+    for (device, wrap) in wraps {
+        let wraps = known.wraps.entry(*device).or_default();
+        if wraps.iter().all(|wrap| wrap.by != by) {
+            wraps.push(Wrap { by, valid, bytes: wrap.0.clone() });
+        }
+    }
+}
+
+/// Works out how far logs count: to the least of what each cut or fork leaves, each as far as it was lifted by
+/// an operation that knew of it.
+fn bound_logs(rules: &Rules<'_>, last: &Evaluation, roster: &mut Roster) {
+    let mut adopted: BTreeMap<Place, Vec<(usize, Head)>> = BTreeMap::new();
+    for place in rules.order.iter().filter(|place| is(&last.counts, **place)) {
+        if let OpBody::Adopt { log, head } = &rules.node(*place).op.body {
+            adopted.entry((log.device, log.incarnation)).or_default().push((*place, *head));
+        }
+    }
+    let lifted = |log: Place, by: usize, cut: Head| {
+        let lifts = adopted.get(&log).into_iter().flatten();
+        let knew = lifts.filter(|(place, _)| rules.node(*place).past.contains(by));
+        knew.map(|(_, head)| *head)
+            .fold(cut, |most, head| if head.seq > most.seq { head } else { most })
+    };
+    for place in rules.order.iter().filter(|place| is(&last.counts, **place)) {
+        let node = rules.node(*place);
+        match &node.op.body {
+            OpBody::Fork(proof) => {
+                let log = (proof.log.device, proof.log.incarnation);
+                lower(&mut roster.forks, log, proof.shared);
+                lower(&mut roster.limits, log, lifted(log, *place, proof.shared));
+            }
+            OpBody::Remove { cut, .. } => {
+                bound_by(rules, last, roster, *place, cut, &lifted, &adopted)
+            }
+            OpBody::SetRole { cut, role, .. } if *role < Role::Write => {
+                bound_by(rules, last, roster, *place, cut, &lifted, &adopted);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Notes what one restriction leaves of its subject's logs. Of one that may write again, only the logs that were
+/// cut are bounded.
+fn bound_by(
+    rules: &Rules<'_>,
+    last: &Evaluation,
+    roster: &mut Roster,
+    place: usize,
+    cut: &[super::super::Cut],
+    lifted: &impl Fn(Place, usize, Head) -> Head,
+    adopted: &BTreeMap<Place, Vec<(usize, Head)>>,
+) {
+    let subject = |device: &DeviceId| {
+        let number = rules.membership.devices.0.get(device).copied();
+        number.is_some_and(|device| match rules.node(place).target {
+            Some(Target::Member(member)) => last.owner(device) == Some(member),
+            Some(Target::Device(target)) => target == device,
+            _ => false,
+        })
+    };
+    let mut logs: BTreeMap<Place, Head> = BTreeMap::new();
+    for log in adopted.keys().filter(|(device, _)| subject(device)) {
+        if !roster.may(log.0, Role::Write) {
+            logs.insert(*log, Head::NONE);
+        }
+    }
+    for cut in cut.iter().filter(|cut| subject(&cut.log.device)) {
+        logs.insert((cut.log.device, cut.log.incarnation), cut.head);
+    }
+    for (log, head) in logs {
+        lower(&mut roster.limits, log, lifted(log, place, head));
+    }
+}
+
+fn lower(limits: &mut BTreeMap<Place, Head>, log: Place, head: Head) {
+    let known = limits.entry(log).or_insert(head);
+    if head.seq < known.seq {
+        *known = head;
+    }
+}

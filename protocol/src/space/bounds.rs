@@ -1,0 +1,181 @@
+//! How far logs count, as the roster says: cuts of removed writers, forks, adoption.
+//!
+//! What lies beyond the bound of a log is kept, passed on and shown as quarantined, but not applied. When a bound
+//! falls below what has been applied, the objects are built anew from the entries that count. Of a forked log
+//! nothing beyond the fork is told to anybody. Deliberately not here: the rules that set bounds.
+
+use std::collections::BTreeSet;
+
+use super::objects::Objects;
+use super::{Log, Space, Visible};
+use crate::body::Voice;
+use crate::entry::{Head, LogOpening};
+use crate::ids::{DeviceId, LogId, MemberId};
+use crate::layout;
+use crate::membership::{Cut, Limit, Role, Subject};
+use crate::rejection::Rejection;
+use crate::turn::Turn;
+
+impl Log {
+    /// Up to where the log counts.
+    pub(crate) fn limit(&self) -> u64 {
+        match self.bound {
+            Limit::Free => u64::MAX,
+            Limit::UpTo(head) => head.seq,
+        }
+    }
+
+    /// Entries that are here and do not count.
+    pub(crate) fn quarantined(&self) -> u64 {
+        self.head.seq.saturating_sub(self.limit())
+    }
+}
+
+impl Space {
+    /// Brings logs and objects in line with the roster, after it has changed.
+    pub(crate) fn follow_roster(&mut self, turn: &mut Turn<'_>) -> Vec<Visible> {
+        let mut anew = false;
+        for id in self.logs.keys().copied().collect::<Vec<LogId>>() {
+            anew |= self.bind(id, turn);
+        }
+        self.leave_bounded_log(turn);
+        if anew {
+            return self.build_anew(turn);
+        }
+        self.apply_ready(turn)
+    }
+
+    /// Takes in the bound of one log; tells whether more of it has been applied than counts.
+    pub(super) fn bind(&mut self, id: LogId, turn: &mut Turn<'_>) -> bool {
+        let Some(log) = self.logs.get(&id) else { return false };
+        let (opening, head) = (log.opening, log.head);
+        let roster = self.membership.roster();
+        let fork = roster.forks.get(&(opening.device, opening.incarnation)).copied();
+        let mut bound = roster.limit(opening);
+        if let Some(fork) = fork
+            && fork.seq < head.seq
+        {
+            self.go_back(id, fork, turn);
+        }
+        if let Limit::UpTo(last) = bound
+            && last.seq > 0
+            && last.seq <= self.head(id).seq
+            && self.hash_at(id, last.seq, turn) != Some(last.hash)
+        {
+            // Another branch was meant; a proof of the fork is on its way.
+            bound = Limit::UpTo(Head::NONE);
+        }
+        let Some(log) = self.logs.get_mut(&id) else { return false };
+        log.bound = bound;
+        if log.applied < log.head.seq.min(log.limit()) {
+            self.blocked.insert(id);
+        }
+        log.applied > log.limit()
+    }
+
+    /// Forgets what follows an entry of a forked log. The rows stay in the store.
+    fn go_back(&mut self, id: LogId, to: Head, turn: &mut Turn<'_>) {
+        let to = if to.seq == 0 || self.hash_at(id, to.seq, turn) == Some(to.hash) {
+            to
+        } else {
+            Head::NONE
+        };
+        self.change += 1;
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        log.head = to;
+        log.under = None;
+        log.changed = self.change;
+        log.marks.clear();
+        self.shortened.push(id);
+        self.frontier = None;
+        self.write_log(id, turn);
+        turn.effects.batch.require_durable();
+    }
+
+    /// Whether an incoming run may follow: it does not contradict a cut or run past a fork.
+    pub(super) fn within_bounds(
+        &self,
+        opening: LogOpening,
+        run: &crate::entry::VerifiedRun,
+    ) -> Result<(), Rejection> {
+        let roster = self.membership.roster();
+        let place = (opening.device, opening.incarnation);
+        for pinned in [roster.limits.get(&place), roster.forks.get(&place)].into_iter().flatten() {
+            if run.hash_at(pinned.seq).is_some_and(|hash| pinned.seq > 0 && hash != pinned.hash) {
+                return Err(Rejection::Forked);
+            }
+        }
+        Ok(())
+    }
+
+    /// The last entry of a forked log that is told to anybody.
+    pub(super) fn fork_of(&self, opening: LogOpening) -> Option<Head> {
+        self.membership.roster().forks.get(&(opening.device, opening.incarnation)).copied()
+    }
+
+    /// Starts another log if this device may write but what it writes in the old one would not count.
+    fn leave_bounded_log(&mut self, turn: &mut Turn<'_>) {
+        let bound = self.membership.roster().limit(self.own);
+        let may = self.membership.roster().may(self.own.device, Role::Write);
+        if !may || bound == Limit::Free {
+            return;
+        }
+        let incarnation = rand_core::Rng::next_u64(&mut *turn.rng);
+        self.own = LogOpening { device: self.own.device, incarnation };
+        self.own_log = self.own.log(self.pseudonym);
+        self.unsaid =
+            self.logs.iter().filter(|(_, log)| log.applied > 0).map(|(id, _)| *id).collect();
+        self.write_row(turn);
+    }
+
+    /// Builds all objects from the entries that count.
+    fn build_anew(&mut self, turn: &mut Turn<'_>) -> Vec<Visible> {
+        let author = self.own.device;
+        let before = self.objects.all_ids().into_iter();
+        let mut visible: BTreeSet<Visible> =
+            before.map(|object| Visible { object, author }).collect();
+        for letter in [b'd', b'v', b'w', b'c'] {
+            let (from, to) = layout::rows(letter, self.pseudonym);
+            for (key, _) in turn.scan(&from, &to, usize::MAX) {
+                turn.effects.batch.delete(key);
+            }
+        }
+        self.objects = Objects::default();
+        self.about.clear();
+        self.unparked.clear();
+        self.unsaid.clear();
+        for (id, log) in &mut self.logs {
+            (log.applied, log.checkpointed, log.voice) = (0, 0, Voice::default());
+            if log.head.seq > 0 {
+                self.blocked.insert(*id);
+            }
+        }
+        for id in self.logs.keys().copied().collect::<Vec<LogId>>() {
+            self.write_log(id, turn);
+        }
+        visible.extend(self.apply_ready(turn));
+        self.refresh_about(turn);
+        self.checkpoint(turn);
+        visible.into_iter().collect()
+    }
+
+    /// Where the logs of a member or a device stand here: up to there they are to count.
+    pub(crate) fn cut_of(&self, subject: Subject) -> Vec<Cut> {
+        let roster = self.membership.roster();
+        let owner = |device: DeviceId| -> Option<MemberId> {
+            roster.devices.get(&device).map(|known| known.card.member)
+        };
+        let about = |device: DeviceId| match subject {
+            Subject::Member(member) => owner(device) == Some(member),
+            Subject::Device(target) => device == target,
+        };
+        let logs = self.logs.values().filter(|log| about(log.opening.device) && log.head.seq > 0);
+        let counted = logs.map(|log| match log.bound {
+            Limit::UpTo(head) if head.seq < log.head.seq => Cut { log: log.opening, head },
+            _ => Cut { log: log.opening, head: log.head },
+        });
+        let mut cut: Vec<Cut> = counted.filter(|cut| cut.head.seq > 0).collect();
+        cut.sort_unstable_by_key(|cut| (cut.log.device, cut.log.incarnation));
+        cut
+    }
+}

@@ -67,6 +67,8 @@ pub struct Plan {
     pub skew_ms_max: u64,
     /// Applied entries after which a device writes its objects to its disk.
     pub checkpoint_entries: u64,
+    /// Mean time between decisions about members, in milliseconds: roles, removals, adoption.
+    pub govern_every_ms: u64,
     /// Whether a device that belongs to no space connects to the others.
     pub stranger: bool,
     /// What goes wrong.
@@ -103,6 +105,7 @@ impl Plan {
             edit_every_ms: pick(100, 2_000),
             skew_ms_max: if pick(0, 1) == 0 { 0 } else { 600_000 },
             checkpoint_entries: [1, 7, 40, 1_024][usize::try_from(pick(0, 3)).unwrap_or(0)],
+            govern_every_ms: if pick(0, 1) == 0 { u64::MAX } else { pick(1_000, 15_000) },
             stranger: pick(0, 2) == 0,
             faults,
         }
@@ -116,7 +119,7 @@ impl fmt::Display for Plan {
             f,
             "seed {}: {}+{} devices {}, {} spaces, {} s storm; loss {loss_percent} %, duplication \
              {duplication_percent} %, reorder {reorder_percent} %, corruption {} ‰, latency {:?} ms, \
-             skew ±{} s",
+             skew ±{} s, {}",
             self.seed,
             self.devices,
             self.late_devices,
@@ -126,6 +129,7 @@ impl fmt::Display for Plan {
             self.faults.corruption_per_mille,
             self.faults.latency_ms,
             self.skew_ms_max / 1_000,
+            if self.govern_every_ms == u64::MAX { "members stay" } else { "members come and go" },
         )
     }
 }

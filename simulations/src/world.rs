@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use meshwork_protocol::store::{Store, StoreError, WriteBatch};
 use meshwork_protocol::{
-    DeviceId, Effects, Event, Host, Identity, Input, LinkId, Outcome, Replica, Role, SpaceId,
-    Ticket, Time, Timer, Wish, WishId,
+    DeviceId, Effects, Event, Host, Identity, Input, LinkId, LogId, Outcome, Replica, Role,
+    SpaceId, Ticket, Time, Timer, Wish, WishId,
 };
 use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{Rng, SeedableRng as _};
@@ -19,6 +19,7 @@ use crate::people::{Promises, edits};
 use crate::plan::{Faults, Plan};
 
 mod judge;
+mod politics;
 
 /// When worlds begin, in milliseconds since the Unix epoch.
 const DAWN_MS: u64 = 1_700_000_000_000;
@@ -51,6 +52,8 @@ enum What {
     Arrive { to: usize, link: LinkId, bytes: Vec<u8>, damaged: bool },
     Fire { device: usize, life: u64, timer: Timer },
     Edit { device: usize },
+    Govern,
+    Reunite,
     BreakLink,
     Connect { a: usize, b: usize },
     Crash,
@@ -94,8 +97,8 @@ struct Device {
     wishes: u64,
     /// Own link → far device, its link.
     links: BTreeMap<LinkId, (usize, LinkId)>,
-    /// What peers were told is durable, by space: own log, highest number granted.
-    granted_heads: BTreeMap<SpaceId, u64>,
+    /// What was granted, by space and own log: the highest number.
+    granted_heads: BTreeMap<(SpaceId, LogId), u64>,
 }
 
 /// A world and everything in it.
@@ -267,6 +270,8 @@ impl World {
             let delay = self.about(self.plan.edit_every_ms);
             self.after(delay, What::Edit { device });
         }
+        let delay = self.about(self.plan.govern_every_ms);
+        self.after(delay, What::Govern);
         let delay = self.about(self.faults.break_every_ms);
         self.after(delay, What::BreakLink);
         let delay = self.about(self.faults.crash_every_ms);
@@ -308,6 +313,9 @@ impl World {
                 self.after(1, What::Connect { a, b });
             }
         }
+        if self.plan.govern_every_ms != u64::MAX {
+            self.after(5_000, What::Reunite);
+        }
     }
 
     fn run_until(&mut self, end_ms: u64, done: impl Fn(&mut Self) -> bool) {
@@ -341,6 +349,8 @@ impl World {
             What::Connect { a, b } => (5, a * 1000 + b, &[]),
             What::Crash => (6, 0, &[]),
             What::Restart { device } => (7, *device, &[]),
+            What::Govern => (8, 0, &[]),
+            What::Reunite => (9, 0, &[]),
         };
         self.trace.update(&[kind]);
         self.trace.update(&(who as u64).to_le_bytes());
@@ -364,6 +374,8 @@ impl World {
                 }
             }
             What::Edit { device } => self.edit(device),
+            What::Govern => self.govern(),
+            What::Reunite => self.reunite(),
             What::BreakLink => self.break_some_link(),
             What::Connect { a, b } => self.connect(a, b),
             What::Crash => self.crash_some_device(),
@@ -474,10 +486,10 @@ impl World {
         match event {
             Event::Granted { wish, outcome } => {
                 self.promises.grant(n, *wish);
-                if let Outcome::Edited { seq, .. } = outcome
+                if let Outcome::Edited { log, seq, .. } = outcome
                     && let Some(space) = self.space_of_log(n, outcome)
                 {
-                    let head = self.devices[n].granted_heads.entry(space).or_default();
+                    let head = self.devices[n].granted_heads.entry((space, *log)).or_default();
                     *head = (*head).max(*seq);
                 }
             }
@@ -495,7 +507,8 @@ impl World {
     fn space_of_log(&self, n: usize, outcome: &Outcome) -> Option<SpaceId> {
         let Outcome::Edited { log, .. } = outcome else { return None };
         let replica = self.devices[n].replica.as_ref()?;
-        replica.spaces().into_iter().find(|view| view.own_log == Some(*log)).map(|view| view.id)
+        let mut spaces = replica.spaces().into_iter();
+        spaces.find(|view| view.own_log == Some(*log)).map(|view| view.id)
     }
 
     fn clock(&self, n: usize) -> Time {
@@ -641,10 +654,10 @@ impl World {
     fn check_durable(&mut self, n: usize) {
         let device = &self.devices[n];
         let Some(replica) = &device.replica else { return };
-        for (space, granted) in &device.granted_heads {
+        for ((space, log), granted) in &device.granted_heads {
             let view = replica.space(*space);
             let own = view.as_ref().and_then(|view| {
-                view.logs.iter().find(|log| Some(log.log) == view.own_log).map(|log| log.seq)
+                view.logs.iter().find(|known| known.log == *log).map(|log| log.seq)
             });
             if own.unwrap_or(0) < *granted {
                 let detail = format!("device {n} was granted entry {granted}, has {own:?}");

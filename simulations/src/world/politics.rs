@@ -1,0 +1,92 @@
+//! Decisions about members while everything fails, and the founder who brings all together again at the end.
+
+use meshwork_protocol::{Governance, Outcome, Role, SpaceId, SpaceView, Time, Wish};
+use rand_core::Rng as _;
+
+use super::{What, World};
+
+/// How often the founder looks after everybody once the storm is over, in milliseconds.
+const REUNITE_EVERY_MS: u64 = 10_000;
+
+impl World {
+    /// Somebody decides something, whether it has the right to or not.
+    pub(super) fn govern(&mut self) {
+        if !self.storming() {
+            return;
+        }
+        let delay = self.about(self.plan.govern_every_ms);
+        self.after(delay, What::Govern);
+        let mut pick = |below: usize| self.rng.next_u32() as usize % below.max(1);
+        let (device, other) = (pick(self.devices.len()), pick(self.devices.len()));
+        let space = self.spaces[pick(self.spaces.len())];
+        let choice = pick(10);
+        let role = [Role::Read, Role::Write, Role::Admin][pick(3)];
+        let member = self.devices[other].identity.member();
+        let Some(replica) = &self.devices[device].replica else { return };
+        let Some(view) = replica.space(space) else { return };
+        let what = match choice {
+            0 | 1 => Governance::RemoveMember { member },
+            2 => Governance::RemoveDevice { device: self.id(other) },
+            3..=5 => match quarantined(&view).first() {
+                Some(what) => *what,
+                None => return,
+            },
+            _ => Governance::SetRole { member, role },
+        };
+        self.wish(device, Wish::Govern { space, what });
+    }
+
+    /// The founder lets everybody in again who is out, lets everybody write, and adopts what is in quarantine: then
+    /// nothing that was granted may be missing.
+    pub(super) fn reunite(&mut self) {
+        self.after(REUNITE_EVERY_MS, What::Reunite);
+        for space in self.spaces.clone() {
+            self.let_all_in(space);
+            self.let_all_write(space);
+            let view = self.devices[0].replica.as_ref().and_then(|replica| replica.space(space));
+            for what in view.iter().flat_map(quarantined) {
+                self.wish(0, Wish::Govern { space, what });
+            }
+        }
+    }
+
+    fn let_all_in(&mut self, space: SpaceId) {
+        let out: Vec<usize> = (1..self.members())
+            .filter(|n| {
+                let known = |at: usize, whom: usize| {
+                    let replica = self.devices[at].replica.as_ref();
+                    let members = replica.and_then(|replica| replica.members(space));
+                    members.unwrap_or_default().iter().any(|m| m.device == self.id(whom))
+                };
+                !known(0, *n) && !known(*n, *n)
+            })
+            .collect();
+        if out.is_empty() {
+            return;
+        }
+        let (expires, uses) = (Time(u64::MAX), u32::try_from(out.len()).unwrap_or(1));
+        let invite =
+            Wish::Invite { space, role: Role::Write, expires, uses, addresses: Vec::new() };
+        if let Some(Outcome::Invited(ticket)) = self.wish(0, invite) {
+            for n in out {
+                self.wish(n, Wish::Join { ticket: ticket.clone() });
+            }
+        }
+    }
+
+    fn let_all_write(&mut self, space: SpaceId) {
+        let Some(replica) = &self.devices[0].replica else { return };
+        for known in replica.members(space).unwrap_or_default() {
+            if known.role < Role::Write {
+                let what = Governance::SetRole { member: known.member, role: Role::Write };
+                self.wish(0, Wish::Govern { space, what });
+            }
+        }
+    }
+}
+
+/// What would let everything count that is in quarantine.
+fn quarantined(view: &SpaceView) -> Vec<Governance> {
+    let logs = view.logs.iter().filter(|log| log.quarantined > 0);
+    logs.map(|log| Governance::Adopt { log: log.log }).collect()
+}

@@ -2,9 +2,9 @@
 //!
 //! Deliberately not here: what the files mean, and the store.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use crate::failure::{Failure, Result};
@@ -31,13 +31,65 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     })
 }
 
+/// Writes a file that must not exist yet, mode 0600, atomically and durably.
+///
+/// # Errors
+/// [`FailureKind::Usage`](crate::FailureKind::Usage) if it exists,
+/// [`FailureKind::Storage`](crate::FailureKind::Storage).
+pub(crate) fn create_private(path: &Path, content: &[u8]) -> Result<()> {
+    let shown = path.display();
+    let created = written_beside(path, content).and_then(|temporary| {
+        temporary.persist_noclobber(path).map_err(|error| error.error)?;
+        sync_dir_of(path)
+    });
+    created.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::usage(format!("{shown} exists already"))
+            .hint("choose another name; nothing is ever replaced"),
+        _ => Failure::storage(format!("cannot write {shown}: {error}"))
+            .hint("choose a directory that exists and that you may write to"),
+    })
+}
+
+/// Replaces a file as [`write_private`] does, then overwrites the old bytes where they lay.
+///
+/// `false` if they were left because the old file has another name as well. File systems that never write in
+/// place, flash storage and snapshots keep copies that nothing here can reach.
+///
+/// # Errors
+/// [`FailureKind::Storage`](crate::FailureKind::Storage); the file is whole, old or new.
+pub(crate) fn replace_secret(path: &Path, content: &[u8]) -> Result<bool> {
+    let failed = |error: io::Error| {
+        Failure::storage(format!("cannot overwrite the old {}: {error}", path.display()))
+    };
+    let mut old = OpenOptions::new().write(true).open(path).map_err(failed)?;
+    write_private(path, content)?;
+    let metadata = old.metadata().map_err(failed)?;
+    if metadata.nlink() > 0 {
+        return Ok(false);
+    }
+    let zeros = vec![0; usize::try_from(metadata.len()).unwrap_or_default()];
+    old.write_all(&zeros).and_then(|()| old.sync_all()).map_err(failed)?;
+    Ok(true)
+}
+
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
+    written_beside(path, content)?.persist(path).map_err(|error| error.error)?;
+    sync_dir_of(path)
+}
+
+fn dir_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn written_beside(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(dir_of(path))?;
     temporary.write_all(content)?;
     temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|error| error.error)?;
-    File::open(dir)?.sync_all()
+    Ok(temporary)
+}
+
+fn sync_dir_of(path: &Path) -> io::Result<()> {
+    File::open(dir_of(path))?.sync_all()
 }
 
 /// Reads a file of at most `bytes_max` bytes; `None` when there is none.

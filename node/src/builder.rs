@@ -271,8 +271,7 @@ impl Opened {
         let store_path = data_dir.join(STORE_DIR);
         let passphrase = builder.passphrase.as_ref();
         let tell = |phrase: &Phrase| (builder.first_start.0)(phrase);
-        let identity =
-            identity::load_or_create(data_dir, store_path.exists(), passphrase, &tell)?;
+        let identity = identity::load_or_create(data_dir, store_path.exists(), passphrase, &tell)?;
         let in_store = |error: StoreError| {
             let failure = Failure::from(error);
             let message = format!("{} ({})", failure.message, store_path.display());

@@ -9,6 +9,9 @@ use std::path::Path;
 
 use crate::failure::{Failure, Result};
 
+/// How the names of files in the making start.
+const UNFINISHED: &str = ".new-";
+
 /// Creates `dir` and its parents, readable by its owner only.
 ///
 /// # Errors
@@ -61,15 +64,43 @@ pub(crate) fn replace_secret(path: &Path, content: &[u8]) -> Result<bool> {
     let failed = |error: io::Error| {
         Failure::storage(format!("cannot overwrite the old {}: {error}", path.display()))
     };
-    let mut old = OpenOptions::new().write(true).open(path).map_err(failed)?;
+    let old = OpenOptions::new().write(true).open(path).map_err(failed)?;
     write_private(path, content)?;
-    let metadata = old.metadata().map_err(failed)?;
-    if metadata.nlink() > 0 {
+    if old.metadata().map_err(failed)?.nlink() > 0 {
         return Ok(false);
     }
-    let zeros = vec![0; usize::try_from(metadata.len()).unwrap_or_default()];
-    old.write_all(&zeros).and_then(|()| old.sync_all()).map_err(failed)?;
+    overwrite(old).map_err(failed)?;
     Ok(true)
+}
+
+/// Overwrites and removes what writes that were cut short have left in `dir`.
+///
+/// Only for who holds the directory's lock: anybody else's file in the making would go too.
+///
+/// # Errors
+/// [`FailureKind::Storage`](crate::FailureKind::Storage); some may be left.
+pub(crate) fn clear_unfinished(dir: &Path) -> Result<()> {
+    let cleared = fs::read_dir(dir).and_then(|mut entries| {
+        entries.try_for_each(|entry| {
+            let entry = entry?;
+            let unfinished =
+                entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+            if unfinished && entry.file_type()?.is_file() {
+                overwrite(OpenOptions::new().write(true).open(entry.path())?)?;
+                fs::remove_file(entry.path())?;
+            }
+            Ok(())
+        })
+    });
+    cleared.map_err(|error: io::Error| {
+        Failure::storage(format!("cannot clear unfinished files in {}: {error}", dir.display()))
+    })
+}
+
+fn overwrite(mut file: File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    io::copy(&mut io::repeat(0).take(length), &mut file)?;
+    file.sync_all()
 }
 
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -82,7 +113,7 @@ fn dir_of(path: &Path) -> &Path {
 }
 
 fn written_beside(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(dir_of(path))?;
+    let mut temporary = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(dir_of(path))?;
     temporary.write_all(content)?;
     temporary.as_file().sync_all()?;
     Ok(temporary)
@@ -108,4 +139,34 @@ pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too long"));
     }
     Ok(Some(content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_cut_write_left_is_overwritten_and_gone_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (left, kept) = (dir.path().join(".new-abc"), dir.path().join("identity"));
+        fs::write(&left, "a secret").unwrap();
+        fs::write(&kept, "whole").unwrap();
+        fs::create_dir(dir.path().join(".new-dir")).unwrap();
+        let second_name = dir.path().join("other");
+        fs::hard_link(&left, &second_name).unwrap();
+        clear_unfinished(dir.path()).unwrap();
+        assert!(!left.exists() && dir.path().join(".new-dir").exists());
+        assert_eq!(fs::read(&kept).unwrap(), b"whole");
+        assert_eq!(fs::read(&second_name).unwrap(), [0; 8]);
+    }
+
+    #[test]
+    fn a_file_that_exists_is_not_created_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("backup");
+        create_private(&path, b"first").unwrap();
+        assert!(create_private(&path, b"second").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing unfinished is left");
+    }
 }

@@ -9,6 +9,7 @@ mod keyring;
 mod passphrase;
 mod sealed;
 
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ use crate::random;
 
 pub use passphrase::{PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN, Passphrase};
 
-use sealed::{Key, Method, Sealed, Unreadable};
+use sealed::{Costs, Key, Method, Sealed, Unreadable};
 
 /// Name of the identity file in the data directory.
 const IDENTITY_FILE: &str = "identity";
@@ -91,11 +92,15 @@ pub(crate) fn read_backup(path: &Path) -> Result<Stored> {
 }
 
 fn content(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    files::read_bounded(path, FILE_BYTES_MAX).map(|read| read.map(Zeroizing::new)).map_err(
-        |error| {
-            Failure::storage(format!("cannot read the identity file {}: {error}", path.display()))
-        },
-    )
+    match files::read_bounded(path, FILE_BYTES_MAX) {
+        Ok(content) => Ok(content.map(Zeroizing::new)),
+        // A data directory that cannot exist is reported when it is made.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+        Err(error) => Err(Failure::storage(format!(
+            "cannot read the identity file {}: {error}",
+            path.display()
+        ))),
+    }
 }
 
 impl Stored {
@@ -173,7 +178,9 @@ impl Stored {
 pub(crate) fn passphrase_missing() -> Failure {
     Failure::new(FailureKind::Sealed, "the identity is sealed under a passphrase")
         .hint("run the command in a terminal to be asked for it")
-        .hint("or give it by --passphrase-file FILE, MESHWORK_PASSPHRASE_FILE or MESHWORK_PASSPHRASE")
+        .hint(
+            "or give it by --passphrase-file FILE, MESHWORK_PASSPHRASE_FILE or MESHWORK_PASSPHRASE",
+        )
 }
 
 /// Six words by which people know a device.
@@ -196,7 +203,9 @@ pub(crate) fn load_or_create(
 ) -> Result<Identity> {
     if let Some(stored) = read(data_dir)? {
         if stored.seal() != Seal::Passphrase && passphrase.is_some() {
-            tracing::warn!("the identity is not sealed under a passphrase; the one given is unused");
+            tracing::warn!(
+                "the identity is not sealed under a passphrase; the one given is unused"
+            );
         }
         return stored.open(passphrase);
     }
@@ -226,7 +235,8 @@ pub(crate) fn write(data_dir: &Path, identity: &Identity, protection: Protection
 
 /// Writes the identity of a data directory anew, protected in another way, and overwrites what was there.
 ///
-/// Returns whether the old bytes were overwritten where they lay; not so if the file has another name too.
+/// Returns whether the old bytes were overwritten where they lay; not so if the file has another name too. Goes on
+/// to what writes that were cut short have left, which may hold the same.
 ///
 /// # Errors
 /// [`FailureKind::Storage`](crate::FailureKind::Storage), or the keyring's. The file is whole in any case.
@@ -238,6 +248,7 @@ pub(crate) fn rewrite(
 ) -> Result<bool> {
     let content = render(identity, protection)?;
     let overwritten = files::replace_secret(&path(data_dir), &content)?;
+    files::clear_unfinished(data_dir)?;
     if let Stored::Sealed(Sealed { method: Method::Keyring { entry }, .. }) = before {
         keyring::forget(entry).map_err(|failure| Failure {
             message: format!("the file is written, but the old key is not removed: {failure}"),
@@ -289,10 +300,10 @@ fn render(identity: &Identity, protection: Protection) -> Result<Zeroizing<Vec<u
     let sealed = match protection {
         Protection::Plain => return Ok(render_plain(identity)),
         Protection::Passphrase(passphrase) => {
-            let method = Method::passphrase(rng);
-            let Method::Passphrase { costs, salt } = method else { unreachable!("just made so") };
+            let (costs, mut salt) = (Costs::USUAL, [0; 16]);
+            rng.fill_bytes(&mut salt);
             let key = sealed::derive(passphrase, costs, &salt)?;
-            Sealed::seal(identity, method, &key, rng)?
+            Sealed::seal(identity, Method::Passphrase { costs, salt }, &key, rng)?
         }
         Protection::Keyring => {
             let mut entry = [0; 16];

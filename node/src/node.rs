@@ -10,7 +10,8 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use meshwork_protocol::limits::TICKET_ADDRESSES_MAX;
 use meshwork_protocol::{
-    DeviceId, Event, MemberId, Outcome, Refusal, Replica, Role, SpaceId, SpaceView, Ticket, Time, Wish,
+    DeviceId, Event, MemberId, Outcome, Refusal, Replica, Role, SpaceId, SpaceView, Ticket, Time,
+    Wish,
 };
 use tokio::sync::watch;
 

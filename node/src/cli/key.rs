@@ -3,6 +3,7 @@
 //! Every verb but `show` and `backup` changes files and therefore takes the lock of the data directory, so a
 //! running daemon is never surprised. Deliberately not here: what the file looks like (`identity.rs`).
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,9 @@ use crate::random;
 
 /// More than 24 words with numbers and white space take.
 const PHRASE_BYTES_MAX: usize = 4096;
+const PHRASE_COLUMNS: usize = 4;
+/// Wider than a number and the longest word.
+const PHRASE_COLUMN: usize = 16;
 
 /// Look after this device's keys: make, recover, seal and back up.
 #[derive(Debug, Subcommand)]
@@ -53,7 +57,7 @@ pub(super) struct Show {}
 /// Make a new device of a member whose recovery phrase you have.
 ///
 /// Reads the 24 words from standard input, in any case and over as many lines as you like. The data directory must
-/// be empty. The new device is in no space yet: each has to be joined with a ticket.
+/// hold no keys and no store yet. The new device is in no space yet: each has to be joined with a ticket.
 #[derive(Debug, Args)]
 pub(super) struct Recover {
     #[command(flatten)]
@@ -142,7 +146,7 @@ impl Key {
         let data_dir = context.config()?.data_dir;
         match self {
             Self::Init(verb) => verb.run(context, &data_dir),
-            Self::Show(_) => show(context, &data_dir, &present(&data_dir)?, None),
+            Self::Show(_) => show(context, &data_dir, &present(&data_dir)?),
             Self::Recover(verb) => verb.run(context, &data_dir),
             Self::Seal(verb) => verb.run(context, &data_dir),
             Self::Unseal(verb) => verb.run(context, &data_dir),
@@ -157,8 +161,11 @@ impl Init {
         let _lock = claim_empty(data_dir)?;
         let passphrase = self.sealing.passphrase()?;
         let (identity, phrase) = Identity::create(&mut random::system()?);
+        // The words come first: what was shown and not kept does no harm, the other way round it does.
+        let mut report = Report::of(&identity::path(data_dir), &Stored::Plain(identity.clone()));
+        report.seal = passphrase.as_ref().map_or(Seal::None, |_| Seal::Passphrase);
+        report.show(context, Some(&phrase))?;
         identity::write(data_dir, &identity, protection(passphrase.as_ref()))?;
-        show(context, data_dir, &present(data_dir)?, Some(&phrase))?;
         context.terminal.talk(PHRASE_ADVICE);
         context.terminal.talk("run this device: meshwork up");
         Ok(())
@@ -172,9 +179,11 @@ impl Recover {
         let passphrase = self.sealing.passphrase()?;
         let identity = Identity::recover(&phrase, &mut random::system()?);
         identity::write(data_dir, &identity, protection(passphrase.as_ref()))?;
-        show(context, data_dir, &present(data_dir)?, None)?;
+        show(context, data_dir, &present(data_dir)?)?;
         context.terminal.talk("this is a new device of that member; it is in no space yet");
-        context.terminal.talk("run it: meshwork up; then join spaces with tickets: meshwork join TICKET");
+        context
+            .terminal
+            .talk("run it: meshwork up; then join spaces with tickets: meshwork join TICKET");
         Ok(())
     }
 }
@@ -194,7 +203,7 @@ impl SealFile {
         };
         let protection = under.as_ref().map_or(Protection::Keyring, Protection::Passphrase);
         let overwritten = identity::rewrite(data_dir, &stored, &identity, protection)?;
-        show(context, data_dir, &present(data_dir)?, None)?;
+        show(context, data_dir, &present(data_dir)?)?;
         if stored.seal() == Seal::None {
             context.terminal.talk(if overwritten {
                 "the plain file was overwritten; copies the file system or a backup made are not"
@@ -211,11 +220,13 @@ impl Unseal {
         let _lock = lock(data_dir)?;
         let stored = present(data_dir)?;
         if stored.seal() == Seal::None {
-            return Err(Failure::usage("the identity is not sealed"));
+            return Err(
+                Failure::usage("the identity is not sealed").hint("to seal it: meshwork key seal")
+            );
         }
         let (identity, _) = open(&stored, &self.source)?;
         identity::rewrite(data_dir, &stored, &identity, Protection::Plain)?;
-        show(context, data_dir, &present(data_dir)?, None)?;
+        show(context, data_dir, &present(data_dir)?)?;
         context.terminal.talk("whoever reads this file has the keys: use full-disk encryption");
         Ok(())
     }
@@ -231,7 +242,7 @@ impl Backup {
             (None, None) => self.source.fresh()?,
         };
         identity::write_backup(&self.file, &identity, &under)?;
-        report(context, &self.file, &identity::read_backup(&self.file)?, None)?;
+        Report::of(&self.file, &identity::read_backup(&self.file)?).show(context, None)?;
         context.terminal.talk("it holds this device's keys alone; never run two devices from it");
         Ok(())
     }
@@ -248,7 +259,7 @@ impl Restore {
         })?;
         open(&backup, &self.source)?;
         identity::restore(data_dir, &backup)?;
-        show(context, data_dir, &present(data_dir)?, None)?;
+        show(context, data_dir, &present(data_dir)?)?;
         context.terminal.talk(
             "this is the device the backup is of: make sure that no other runs with these keys",
         );
@@ -284,13 +295,18 @@ whoever has them is you: with them you add a device after losing this one (meshw
 
 /// The words in numbered columns.
 pub(super) fn phrase_table(phrase: &Phrase) -> Zeroizing<String> {
-    let cells: Vec<String> = phrase
-        .words()
-        .iter()
-        .enumerate()
-        .map(|(n, word)| format!("{:>2}. {word}", n + 1))
-        .collect();
-    Zeroizing::new(table(&cells.chunks(4).map(<[String]>::to_vec).collect::<Vec<_>>()))
+    // Longer than any phrase, so that it never moves and leaves a copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(PHRASE_WORDS * PHRASE_COLUMN));
+    for (n, word) in phrase.words().into_iter().enumerate() {
+        let number = n + 1;
+        let written = if number % PHRASE_COLUMNS == 0 {
+            writeln!(text, "{number:>2}. {word}")
+        } else {
+            write!(text, "{number:>2}. {word:<10}")
+        };
+        written.expect("writing to a string succeeds");
+    }
+    text
 }
 
 fn protection(passphrase: Option<&Passphrase>) -> Protection<'_> {
@@ -338,47 +354,49 @@ fn claim_empty(data_dir: &Path) -> Result<DirLock> {
     Ok(lock)
 }
 
-fn show(
-    context: &Context,
-    data_dir: &Path,
-    stored: &Stored,
-    phrase: Option<&Phrase>,
-) -> Result<()> {
-    report(context, &identity::path(data_dir), stored, phrase)
+fn show(context: &Context, data_dir: &Path, stored: &Stored) -> Result<()> {
+    Report::of(&identity::path(data_dir), stored).show(context, None)
 }
 
-fn report(
-    context: &Context,
-    file: &Path,
-    stored: &Stored,
-    phrase: Option<&Phrase>,
-) -> Result<()> {
-    let report = Report {
-        device: stored.device().to_string(),
-        member: stored.member().to_string(),
-        words: identity::device_words(stored.device()),
-        seal: stored.seal(),
-        file: file.display().to_string(),
-        recovery_phrase: phrase.map(|phrase| Zeroizing::new(phrase.to_string())),
-    };
-    context.terminal.data(&report, |report| {
-        let sealed = match report.seal {
-            Seal::None => "no: whoever reads the file has the keys (meshwork key seal)",
-            Seal::Passphrase => "under a passphrase",
-            Seal::Keyring => "under a key in the OS keyring",
-        };
-        let rows = [
-            ["device", &report.device],
-            ["words", &report.words],
-            ["member", &report.member],
-            ["file", &report.file],
-            ["sealed", sealed],
-        ];
-        let rows: Vec<Vec<String>> =
-            rows.iter().map(|row| row.map(ToOwned::to_owned).to_vec()).collect();
-        let words = phrase.map(|phrase| format!("\n{}", phrase_table(phrase).as_str()));
-        table(&rows) + words.as_deref().unwrap_or_default()
-    })
+impl Report {
+    fn of(file: &Path, stored: &Stored) -> Self {
+        Self {
+            device: stored.device().to_string(),
+            member: stored.member().to_string(),
+            words: identity::device_words(stored.device()),
+            seal: stored.seal(),
+            file: file.display().to_string(),
+            recovery_phrase: None,
+        }
+    }
+
+    fn show(mut self, context: &Context, phrase: Option<&Phrase>) -> Result<()> {
+        self.recovery_phrase = phrase.map(|phrase| Zeroizing::new(phrase.to_string()));
+        context.terminal.data(&self, |report| {
+            let sealed = match report.seal {
+                Seal::None => "no: whoever reads the file has the keys (meshwork key seal)",
+                Seal::Passphrase => "under a passphrase",
+                Seal::Keyring => "under a key in the OS keyring",
+            };
+            let rows = [
+                ["device", &report.device],
+                ["words", &report.words],
+                ["member", &report.member],
+                ["file", &report.file],
+                ["sealed", sealed],
+            ];
+            let rows: Vec<Vec<String>> =
+                rows.iter().map(|row| row.map(ToOwned::to_owned).to_vec()).collect();
+            table(&rows)
+        })?;
+        match phrase {
+            Some(phrase) if !context.terminal.json() => {
+                context.terminal.line("\n")?;
+                context.terminal.line(&phrase_table(phrase))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Reads the 24 words: all of standard input, or from a terminal until they are there or a line is empty.
@@ -388,7 +406,8 @@ fn read_phrase(context: &Context) -> Result<Phrase> {
     if asked {
         context.terminal.talk("type the 24 words, then Enter; an empty line ends early");
     }
-    let failed = |why: &dyn std::fmt::Display| Failure::usage(format!("the recovery phrase: {why}"));
+    let failed =
+        |why: &dyn std::fmt::Display| Failure::usage(format!("the recovery phrase: {why}"));
     let mut text = Zeroizing::new(String::with_capacity(PHRASE_BYTES_MAX));
     let mut line = Zeroizing::new(String::with_capacity(PHRASE_BYTES_MAX));
     let mut input = io::Read::take(stdin.lock(), PHRASE_BYTES_MAX as u64);

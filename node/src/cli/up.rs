@@ -101,8 +101,8 @@ impl Up {
 
 /// What opens the identity, asked for if it is sealed under a passphrase.
 fn passphrase_for(config: &Config, source: &PassphraseSource) -> Result<Option<Passphrase>> {
-    let sealed = identity::read(&config.data_dir)?
-        .is_some_and(|stored| stored.seal() == Seal::Passphrase);
+    let sealed =
+        identity::read(&config.data_dir)?.is_some_and(|stored| stored.seal() == Seal::Passphrase);
     if sealed { source.existing("this device's keys").map(Some) } else { source.given() }
 }
 
@@ -162,12 +162,7 @@ fn tell_phrase(builder: Builder, context: &Context, told: Arc<Mutex<FirstPhrase>
     })
 }
 
-fn announce(
-    node: &Node,
-    config: &Config,
-    phrase: FirstPhrase,
-    context: &Context,
-) -> Result<()> {
+fn announce(node: &Node, config: &Config, phrase: FirstPhrase, context: &Context) -> Result<()> {
     if !config.file.exists() {
         if let Some(dir) = config.file.parent() {
             files::create_private_dir(dir)?;

@@ -56,10 +56,8 @@ impl Passphrase {
             .ok_or_else(|| unusable(&"no such file"))?;
         let text = std::str::from_utf8(&content).map_err(|_| unusable(&"it is not UTF-8 text"))?;
         let line = text.lines().next().unwrap_or_default();
-        Self::new(line).map_err(|failure| Failure {
-            message: unusable(&failure.message).message,
-            ..failure
-        })
+        Self::new(line)
+            .map_err(|failure| Failure { message: unusable(&failure.message).message, ..failure })
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

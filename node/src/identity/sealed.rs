@@ -24,7 +24,7 @@ const HASH_BYTES: usize = 32;
 /// Most memory a file may ask for, in KiB.
 const MEMORY_KIB_MAX: u32 = 1024 * 1024;
 /// Most passes a file may ask for.
-const PASSES_MAX: u32 = 16;
+const PASSES_MAX: u32 = 8;
 /// Most lanes a file may ask for.
 const LANES_MAX: u32 = 16;
 
@@ -153,13 +153,6 @@ impl Sealed {
 }
 
 impl Method {
-    /// A passphrase at the usual costs, with fresh salt.
-    pub(crate) fn passphrase(rng: &mut dyn CryptoRng) -> Self {
-        let mut salt = [0; 16];
-        rng.fill_bytes(&mut salt);
-        Self::Passphrase { costs: Costs::USUAL, salt }
-    }
-
     fn write(self, bytes: &mut Vec<u8>) {
         match self {
             Self::Passphrase { costs, salt } => {
@@ -248,7 +241,10 @@ pub(super) mod tests {
     }
 
     /// Opens as the owner of the passphrase would, whatever the file says.
-    fn open(bytes: Vec<u8>, with: &Passphrase) -> std::result::Result<Option<Identity>, Unreadable> {
+    fn open(
+        bytes: Vec<u8>,
+        with: &Passphrase,
+    ) -> std::result::Result<Option<Identity>, Unreadable> {
         let sealed = Sealed::parse(bytes)?;
         let Method::Passphrase { costs, salt } = sealed.method else { return Ok(None) };
         Ok(derive(with, costs, &salt).ok().and_then(|key| sealed.open(&key)))

@@ -213,11 +213,10 @@ fn wrong_words_are_told_and_leave_the_directory_empty() {
     let (_first, said) = init(&[]);
     let words: Vec<&str> = said["recovery_phrase"].as_str().unwrap().split(' ').collect();
     let dir = tempfile::tempdir().unwrap();
-    let recover =
-        |words: &[&str]| {
-            let args = ["--data-dir", text(&dir), "key", "recover"];
-            meshwork_with(&args, &words.join(" "), &[])
-        };
+    let recover = |words: &[&str]| {
+        let args = ["--data-dir", text(&dir), "key", "recover"];
+        meshwork_with(&args, &words.join(" "), &[])
+    };
     let mut unknown = words.clone();
     unknown[2] = "meshwork";
     recover(&unknown).failed(2, "word 3 of the recovery phrase, `meshwork`", "24 words");
@@ -251,7 +250,11 @@ fn a_sealed_device_starts_with_its_passphrase_and_with_nothing_else() {
     up(a.path(), &[]).failed(12, "sealed under a passphrase", "--passphrase-file");
     up(a.path(), &[("MESHWORK_PASSPHRASE", WRONG)]).failed(12, "passphrase is wrong", "nothing is");
     up(a.path(), &[("MESHWORK_PASSPHRASE_FILE", &wrong)]).failed(12, "is wrong", "nothing is lost");
-    up(a.path(), &[("MESHWORK_PASSPHRASE", "short")]).failed(2, "MESHWORK_PASSPHRASE", "five words");
+    up(a.path(), &[("MESHWORK_PASSPHRASE", "short")]).failed(
+        2,
+        "MESHWORK_PASSPHRASE",
+        "five words",
+    );
     a.start(&["--passphrase-file", &right]);
     assert_eq!(a.ok(&["get", "home", "note"]), "kept");
     assert_eq!(a.stop(), 0);
@@ -261,7 +264,7 @@ fn a_sealed_device_starts_with_its_passphrase_and_with_nothing_else() {
     assert_eq!(a.json(&change)["seal"], "passphrase");
     a.run(&["key", "unseal", "--passphrase-file", &right]).failed(12, "is wrong", "recover");
     assert_eq!(a.json(&["key", "unseal", "--passphrase-file", &wrong])["seal"], "none");
-    a.run(&["key", "unseal"]).failed(2, "not sealed", "");
+    a.run(&["key", "unseal"]).failed(2, "not sealed", "meshwork key seal");
     a.start(&[]);
     assert_eq!(a.ok(&["get", "home", "note"]), "kept");
 }
@@ -328,4 +331,15 @@ fn a_directory_without_keys_has_nothing_to_show() {
     let show = ["--data-dir", text(&dir), "key", "show"];
     meshwork(&show).failed(7, "there are no keys", "meshwork key init");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_keyring_that_cannot_be_used_leaves_the_keys_as_they_are() {
+    let (dir, _) = init(&[]);
+    let before = fs::read(dir.path().join("identity")).unwrap();
+    let nowhere = [("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")];
+    let ran = meshwork_with(&["--data-dir", text(&dir), "key", "seal", "--keyring"], "", &nowhere);
+    assert_eq!(ran.code, 12, "{ran:?}");
+    assert!(ran.stderr.contains("keyring"), "{ran:?}");
+    assert_eq!(fs::read(dir.path().join("identity")).unwrap(), before);
 }

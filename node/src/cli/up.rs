@@ -121,7 +121,7 @@ async fn serve(
     if !no_phrase {
         builder = tell_phrase(builder, context, told.clone());
     }
-    let started = builder.start().await;
+    let started = start(builder, config, context).await;
     let phrase = std::mem::take(&mut *told.lock().expect("who tells does not panic"));
     let node = match started {
         Ok(node) => node,
@@ -133,7 +133,7 @@ async fn serve(
             return Err(failure);
         }
     };
-    let running = announce(&node, config, phrase, context);
+    let running = announce(&node, phrase, context);
     if running.is_ok() {
         tokio::select! {
             outcome = node.stopped() => return outcome,
@@ -141,6 +141,28 @@ async fn serve(
         }
     }
     running.and(node.shutdown().await)
+}
+
+/// Brings the node up, and writes the config file of a first start.
+async fn start(builder: Builder, config: &Config, context: &Context) -> Result<Node> {
+    let node = builder.start().await?;
+    if let Err(failure) = write_config(config, context) {
+        node.shutdown().await?;
+        return Err(failure);
+    }
+    Ok(node)
+}
+
+fn write_config(config: &Config, context: &Context) -> Result<()> {
+    if config.file.exists() {
+        return Ok(());
+    }
+    if let Some(dir) = config.file.parent() {
+        files::create_private_dir(dir)?;
+    }
+    files::write_private(&config.file, config.to_toml().as_bytes())?;
+    context.terminal.talk(&format!("first start: wrote {}", config.file.display()));
+    Ok(())
 }
 
 /// Shows the phrase of a first start on the terminal, keeps it for the answer to a program, or says why not.
@@ -162,20 +184,13 @@ fn tell_phrase(builder: Builder, context: &Context, told: Arc<Mutex<FirstPhrase>
     })
 }
 
-fn announce(node: &Node, config: &Config, phrase: FirstPhrase, context: &Context) -> Result<()> {
-    if !config.file.exists() {
-        if let Some(dir) = config.file.parent() {
-            files::create_private_dir(dir)?;
-        }
-        files::write_private(&config.file, config.to_toml().as_bytes())?;
-        context.terminal.talk(&format!("first start: wrote {}", config.file.display()));
-    }
+fn announce(node: &Node, phrase: FirstPhrase, context: &Context) -> Result<()> {
     let endpoint = node.endpoint().expect("the command line always serves the API");
     let started = Started {
         device: node.device().to_string(),
         member: node.member().to_string(),
         name: node.name().to_owned(),
-        data_dir: config.data_dir.display().to_string(),
+        data_dir: node.data_dir().display().to_string(),
         listening: node.listening(),
         api: format!("http://{}", endpoint.address),
         dashboard: format!("http://{}/#token={}", endpoint.address, endpoint.token),

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::device::{Device, Ran, clean, command, lines, meshwork, meshwork_with};
+use crate::device::{Device, Ran, clean, command, lines, meshwork, meshwork_with, pair};
 
 const RIGHT: &str = "correct horse";
 const WRONG: &str = "battery staple";
@@ -323,6 +323,31 @@ fn a_backup_brings_the_device_back_and_never_stands_beside_another() {
     device.start(&["--passphrase-file", &right]);
     assert_eq!(device.started["device"], said["device"]);
     assert_eq!(device.started.get("recovery_phrase"), None);
+}
+
+#[test]
+fn a_device_that_is_gone_comes_back_by_its_backup_and_a_ticket() {
+    let (a, mut b) = pair();
+    a.ok(&["put", "home", "note", "kept"]);
+    b.watch(&["home"]).until("note", &Json::from("kept"));
+    let outside = tempfile::tempdir().unwrap();
+    let right = passphrase(outside.path(), "right", RIGHT);
+    let backup = outside.path().join("backup");
+    let backup = backup.to_str().unwrap();
+    b.ok(&["key", "backup", backup, "--passphrase-file", &right]);
+    let device = b.started["device"].clone();
+    assert_eq!(b.stop(), 0);
+    drop(b);
+
+    let mut again = Device::at(tempfile::tempdir().unwrap());
+    again.ok(&["key", "restore", backup, "--passphrase-file", &right]);
+    again.start(&["--name", "b", "--passphrase-file", &right]);
+    assert_eq!(again.started["device"], device);
+    let ticket = a.ok(&["invite", "home"]);
+    again.ok(&["join", &ticket]);
+    assert_eq!(again.ok(&["get", "home", "note"]), "kept");
+    again.ok(&["put", "home", "note", "changed"]);
+    a.watch(&["home"]).until("note", &Json::from("changed"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Lock, identity, store, network, engine, known peers, API. Data in: what the builder was told. Data
 //! out: a running [`Node`], or a [`Failure`] and everything closed again.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use libp2p::Multiaddr;
 use meshwork_protocol::limits::FRAME_BYTES_MAX;
 use meshwork_protocol::store::{Store, StoreError};
-use meshwork_protocol::{DeviceId, Event, Identity, Input, LinkId, Replica};
+use meshwork_protocol::{DeviceId, Event, Identity, Input, LinkId, Phrase, Replica};
 use meshwork_storage::{SledOptions, SledStore};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -23,14 +24,15 @@ use crate::config::{self, Config};
 use crate::daemon::{Engine, Setup};
 use crate::failure::{Failure, Result};
 use crate::files;
-use crate::identity;
+use crate::identity::{self, Passphrase};
 use crate::lock::DirLock;
 use crate::network::{self, Network, NetworkError, NetworkEvent};
 use crate::node::{Node, Parts};
 use crate::share::Shares;
 use crate::subscription::{Notice, Subscription};
 
-const STORE_DIR: &str = "store";
+/// Name of the store in the data directory.
+pub(crate) const STORE_DIR: &str = "store";
 
 /// What a node is to be; made by [`Node::builder`].
 #[derive(Clone, Debug)]
@@ -41,6 +43,24 @@ pub struct Builder {
     advertise: Vec<Multiaddr>,
     mdns: bool,
     api: Option<SocketAddr>,
+    passphrase: Option<Passphrase>,
+    first_start: FirstStart,
+}
+
+/// Whom to tell the recovery phrase of a first start.
+#[derive(Clone)]
+struct FirstStart(Arc<dyn Fn(&Phrase) + Send + Sync>);
+
+impl fmt::Debug for FirstStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FirstStart(..)")
+    }
+}
+
+impl Default for FirstStart {
+    fn default() -> Self {
+        Self(Arc::new(|_| {}))
+    }
 }
 
 impl Default for Builder {
@@ -52,6 +72,8 @@ impl Default for Builder {
             advertise: Vec::new(),
             mdns: true,
             api: None,
+            passphrase: None,
+            first_start: FirstStart::default(),
         }
     }
 }
@@ -65,6 +87,7 @@ impl From<&Config> for Builder {
             advertise: config.advertise.clone(),
             mdns: config.mdns,
             api: Some(config.api),
+            ..Self::default()
         }
     }
 }
@@ -112,11 +135,30 @@ impl Builder {
         self
     }
 
+    /// What opens a sealed identity; a first start seals the new one under it. Default: none.
+    #[must_use]
+    pub fn passphrase(mut self, passphrase: Passphrase) -> Self {
+        self.passphrase = Some(passphrase);
+        self
+    }
+
+    /// Tells the recovery phrase of a first start, once, before anything is kept.
+    ///
+    /// `tell` is called only by a start that makes a new member, on a thread that may block. The phrase is not
+    /// stored and cannot be had again: show it to the person, or hand it to whatever keeps it for them. Without
+    /// this the phrase is forgotten, and a lost device means a new member.
+    #[must_use]
+    pub fn on_first_start(mut self, tell: impl Fn(&Phrase) + Send + Sync + 'static) -> Self {
+        self.first_start = FirstStart(Arc::new(tell));
+        self
+    }
+
     /// Starts the node. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// `FailureKind::InUse` if another process has the data directory, `FailureKind::Storage` if
-    /// it cannot be used or is damaged, `FailureKind::Network` if an address cannot be used,
+    /// it cannot be used or is damaged, `FailureKind::Sealed` if the identity is sealed and the
+    /// passphrase missing or wrong, `FailureKind::Network` if an address cannot be used,
     /// `FailureKind::Config` if there is no data directory.
     pub async fn start(self) -> Result<Node> {
         let data_dir = self.data_dir.clone().ok_or_else(|| {
@@ -124,14 +166,14 @@ impl Builder {
         })?;
         let name = self.name.clone().unwrap_or_else(config::default_name);
         let opened = {
-            let (data_dir, name) = (data_dir.clone(), name.clone());
-            tokio::task::spawn_blocking(move || Opened::open(&data_dir, &name))
+            let (builder, data_dir, name) = (self.clone(), data_dir.clone(), name.clone());
+            tokio::task::spawn_blocking(move || Opened::open(&builder, &data_dir, &name))
                 .await
                 .map_err(|error| Failure::internal(format!("opening the store: {error}")))??
         };
         let book = Arc::new(AddressBook::open(&data_dir));
         let (network, network_events) = self.start_network(&opened.identity, &book).await?;
-        let device = opened.identity.device();
+        let (device, member) = (opened.identity.device(), opened.identity.member());
         let setup = Setup {
             replica: opened.replica,
             store: opened.store,
@@ -149,6 +191,7 @@ impl Builder {
         let (stopped, stop_seen) = watch::channel(None);
         let node = Node::new(Parts {
             device,
+            member,
             name,
             data_dir: data_dir.clone(),
             started: clock::now(),
@@ -218,7 +261,7 @@ struct Opened {
 }
 
 impl Opened {
-    fn open(data_dir: &Path, name: &str) -> Result<Self> {
+    fn open(builder: &Builder, data_dir: &Path, name: &str) -> Result<Self> {
         files::create_private_dir(data_dir)?;
         let lock = DirLock::take(data_dir)?;
         let mut seed = [0; 32];
@@ -226,7 +269,9 @@ impl Opened {
             .map_err(|error| Failure::internal(format!("no random numbers: {error}")))?;
         let mut rng = ChaCha20Rng::from_seed(seed);
         let store_path = data_dir.join(STORE_DIR);
-        let identity = identity::load_or_create(data_dir, store_path.exists(), &mut rng)?;
+        let passphrase = builder.passphrase.as_ref();
+        let tell = |phrase: &Phrase| (builder.first_start.0)(phrase);
+        let identity = identity::load_or_create(data_dir, store_path.exists(), passphrase, &tell)?;
         let in_store = |error: StoreError| {
             let failure = Failure::from(error);
             let message = format!("{} ({})", failure.message, store_path.display());

@@ -12,8 +12,10 @@ mod explain;
 mod get;
 mod invite;
 mod join;
+mod key;
 mod members;
 mod online;
+mod passphrase;
 mod peers;
 mod put;
 mod share;
@@ -68,6 +70,8 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Up(up::Up),
+    #[command(subcommand)]
+    Key(key::Key),
     #[command(subcommand)]
     Space(space::Space),
     Invite(invite::Invite),
@@ -130,6 +134,7 @@ impl Verb {
     fn run(self, context: &Context) -> Result<()> {
         match self {
             Self::Up(verb) => verb.run(context),
+            Self::Key(verb) => verb.run(context),
             Self::Space(verb) => verb.run(context),
             Self::Invite(verb) => verb.run(context),
             Self::Join(verb) => verb.run(context),

@@ -26,17 +26,19 @@ mod identity;
 mod lock;
 mod network;
 mod node;
+mod random;
 pub mod share;
 mod space;
 mod subscription;
 
 pub use builder::Builder;
 pub use failure::{Failure, FailureKind, Result};
+pub use identity::{PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN, Passphrase};
 pub use meshwork_crdt as crdt;
 pub use meshwork_crdt::{Edit, HybridTime, Kind, LogId, Object, Path, Shape, Text, Value};
 pub use meshwork_protocol::{
-    Action, Counters, DeviceId, Event, LinkView, MemberView, ObjectEdit, ObjectId, ObjectView,
-    Role, SpaceId, SpaceView, Target, Ticket, Time,
+    Action, Counters, DeviceId, Event, LinkView, MemberId, MemberView, ObjectEdit, ObjectId,
+    ObjectView, Phrase, Role, SpaceId, SpaceView, Target, Ticket, Time,
 };
 pub use node::{Invitation, Node};
 pub use space::{Change, Frontier, Put, Receipt, Snapshot, Space, Update, Watch};

@@ -10,7 +10,8 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use meshwork_protocol::limits::TICKET_ADDRESSES_MAX;
 use meshwork_protocol::{
-    DeviceId, Event, Outcome, Refusal, Replica, Role, SpaceId, SpaceView, Ticket, Time, Wish,
+    DeviceId, Event, MemberId, Outcome, Refusal, Replica, Role, SpaceId, SpaceView, Ticket, Time,
+    Wish,
 };
 use tokio::sync::watch;
 
@@ -70,6 +71,7 @@ impl Drop for Inner {
 /// What a node is made of.
 pub(crate) struct Parts {
     pub(crate) device: DeviceId,
+    pub(crate) member: MemberId,
     pub(crate) name: String,
     pub(crate) data_dir: PathBuf,
     pub(crate) started: Time,
@@ -108,6 +110,12 @@ impl Node {
     #[must_use]
     pub fn device(&self) -> DeviceId {
         self.inner.0.device
+    }
+
+    /// The member whose device this is.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        self.inner.0.member
     }
 
     /// What people call this device.

@@ -1,23 +1,26 @@
 //! The embedding API, in one process, over real links and a real store.
 
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use meshwork::{
-    Action, FailureKind, Invitation, Kind, Node, ObjectEdit, Put, Target, Update, Value,
+    Action, Builder, FailureKind, Invitation, Kind, Node, ObjectEdit, Passphrase, Put, Target,
+    Update, Value,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn node(dir: &Path, name: &str) -> Node {
+fn builder(dir: &Path, name: &str) -> Builder {
     Node::builder()
         .data_dir(dir)
         .device_name(name)
         .listen(["/ip4/127.0.0.1/tcp/0".parse().unwrap()])
         .mdns(false)
-        .start()
-        .await
-        .unwrap()
+}
+
+async fn node(dir: &Path, name: &str) -> Node {
+    builder(dir, name).start().await.unwrap()
 }
 
 fn named(name: &str, kind: Kind) -> ObjectEdit {
@@ -90,4 +93,29 @@ async fn dropping_the_last_handle_stops_the_node() {
     let mut events = a.subscribe();
     drop(a);
     assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn a_program_gets_the_phrase_of_a_first_start_and_keeps_the_keys_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (phrases, told) = mpsc::channel();
+    let passphrase = Passphrase::new("correct horse").unwrap();
+    let sealed = builder(dir.path(), "a")
+        .passphrase(passphrase.clone())
+        .on_first_start(move |phrase| phrases.send(phrase.to_string()).unwrap());
+    assert!(!format!("{sealed:?}").contains("correct"), "a builder can be logged");
+    let a = sealed.clone().start().await.unwrap();
+    let (device, member) = (a.device(), a.member());
+    a.shutdown().await.unwrap();
+    let a = sealed.start().await.unwrap();
+    assert_eq!((a.device(), a.member()), (device, member));
+    a.shutdown().await.unwrap();
+    let told: Vec<String> = told.iter().collect();
+    assert_eq!(told.len(), 1, "once, by the first start");
+    assert_eq!(told[0].split(' ').count(), 24);
+
+    let wrong = Passphrase::new("battery staple").unwrap();
+    for failed in [builder(dir.path(), "a"), builder(dir.path(), "a").passphrase(wrong)] {
+        assert_eq!(failed.start().await.unwrap_err().kind, FailureKind::Sealed);
+    }
 }

@@ -3,7 +3,7 @@
 //! Three independent secrets: the Ed25519 key that signs (and is the libp2p identity), the X25519 key
 //! that content keys are wrapped to, and the key that seals what lies at rest. All are wiped on drop
 //! and never printed. Beside them the card that says whose device it is; the member's root key, which signed
-//! it, is not kept.
+//! it, is not kept: it is in the recovery phrase ([`Phrase`]) alone.
 
 use ed25519_dalek::{Signature, Signer, SigningKey};
 use hpke::{Deserializable, Kem as _, Serializable};
@@ -13,6 +13,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::card::DeviceCard;
 use crate::envelope;
 use crate::ids::{DeviceId, MemberId};
+use crate::phrase::Phrase;
 
 type Kem = hpke::kem::X25519HkdfSha256;
 
@@ -30,7 +31,18 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes a new device of a new member, whose root key is forgotten.
+    /// Makes a new device of a new member, and the phrase that member is recovered by.
+    pub fn create(rng: &mut dyn CryptoRng) -> (Self, Phrase) {
+        let phrase = Phrase::generate(rng);
+        (Self::recover(&phrase, rng), phrase)
+    }
+
+    /// Makes a new device of the member this phrase belongs to.
+    pub fn recover(phrase: &Phrase, rng: &mut dyn CryptoRng) -> Self {
+        Self::rooted(&phrase.root_seed(), rng)
+    }
+
+    /// Makes a new device of a new member, whose root key is forgotten: for simulations and tests.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
         let mut root = Zeroizing::new([0; 32]);
         rng.fill_bytes(root.as_mut_slice());
@@ -41,17 +53,18 @@ impl Identity {
     fn rooted(root: &[u8; 32], rng: &mut dyn CryptoRng) -> Self {
         let root = SigningKey::from_bytes(root);
         let member = MemberId(root.verifying_key().to_bytes());
-        let (mut seed, mut kem, mut storage) = ([0; 32], [0; 32], [0; 32]);
-        rng.fill_bytes(&mut seed);
-        rng.fill_bytes(&mut storage);
+        let mut seed = Zeroizing::new([0; 32]);
+        let mut storage = Zeroizing::new([0; 32]);
         let mut material = Zeroizing::new([0; 32]);
+        rng.fill_bytes(seed.as_mut_slice());
+        rng.fill_bytes(storage.as_mut_slice());
         rng.fill_bytes(material.as_mut_slice());
         let (secret, public) = Kem::derive_keypair(material.as_slice());
-        kem.copy_from_slice(&secret.to_bytes());
+        let kem: Zeroizing<[u8; 32]> = Zeroizing::new(secret.to_bytes().into());
         let device = DeviceId(SigningKey::from_bytes(&seed).verifying_key().to_bytes());
         let sign = |message: &[u8]| root.sign(message).to_bytes();
         let card = DeviceCard::certify(member, None, device, public.to_bytes().into(), sign);
-        Self { seed, kem, storage, card }
+        Self { seed: *seed, kem: *kem, storage: *storage, card }
     }
 
     /// The bytes to keep in a private file: version, the three secrets, the card.
@@ -139,4 +152,58 @@ impl Identity {
 pub(crate) fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
     ed25519_dalek::VerifyingKey::from_bytes(key)
         .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+
+    fn rng(seed: u64) -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(seed)
+    }
+
+    #[test]
+    fn the_phrase_makes_another_device_of_the_same_member() {
+        let (first, phrase) = Identity::create(&mut rng(1));
+        let written: Phrase = phrase.to_string().parse().unwrap();
+        let second = Identity::recover(&written, &mut rng(2));
+        assert_eq!(second.member(), first.member());
+        assert_ne!(second.device(), first.device());
+        assert_ne!(second.kem_public(), first.kem_public());
+        assert_ne!(second.storage_key(), first.storage_key());
+        assert!(second.card().certified());
+        let (stranger, _) = Identity::create(&mut rng(2));
+        assert_ne!(stranger.member(), first.member());
+    }
+
+    #[test]
+    fn a_card_of_another_device_is_no_part_of_an_identity() {
+        let (identity, _) = Identity::create(&mut rng(1));
+        let bytes = identity.to_bytes();
+        let foreign = Identity::generate(&mut rng(2)).to_bytes();
+        let mixed = [&bytes[..97], &foreign[97..]].concat();
+        assert!(Identity::from_bytes(&bytes).is_some());
+        assert!(Identity::from_bytes(&mixed).is_none());
+    }
+
+    /// What the wire format says about certificates, done by hand.
+    #[test]
+    fn the_certificate_of_the_wire_format_is_met() {
+        let words = "void come effort suffer camp survey warrior heavy shoot primary clutch crush \
+                     open amazing screen patrol group space point ten exist slush involve unfold";
+        let root = SigningKey::from_bytes(&words.parse::<Phrase>().unwrap().root_seed());
+        let member = MemberId(root.verifying_key().to_bytes());
+        let (device, kem) = (DeviceId([1; 32]), [2; 32]);
+        let sign = |message: &[u8]| root.sign(message).to_bytes();
+        let card = DeviceCard::certify(member, None, device, kem, sign);
+        let statement: &[u8] =
+            &[b"meshwork device 1".as_slice(), &member.0, &member.0, &device.0, &kem].concat();
+        let signature = card.certificate.signature.bytes();
+        assert!(verify(&member.0, statement, &signature));
+        let document = include_str!("../../docs/wire-format.md");
+        let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+        assert!(document.contains(&format!("`{}`", hex(&signature))), "{}", hex(&signature));
+    }
 }

@@ -24,6 +24,7 @@ mod keyring;
 mod layout;
 pub mod limits;
 mod membership;
+mod phrase;
 mod rejection;
 mod replica;
 mod session;
@@ -43,6 +44,7 @@ pub use ids::{
 };
 pub use input::{Action, Governance, Input, ObjectEdit, Target, Timer, Wish};
 pub use membership::Role;
+pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, comparison_words};
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};

@@ -22,6 +22,11 @@ impl Terminal {
         Self { json }
     }
 
+    /// Whether programs are spoken to.
+    pub(super) fn json(&self) -> bool {
+        self.json
+    }
+
     /// Prints `value` as one line of JSON, or what `human` makes of it.
     pub(super) fn data<T: Serialize>(
         &self,

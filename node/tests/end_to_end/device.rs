@@ -1,6 +1,6 @@
 //! A device under test: its own data directory, its daemon, and commands that talk to it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -39,12 +39,24 @@ impl Ran {
 /// A command that does not end is killed, and the test with it.
 #[track_caller]
 pub fn meshwork(args: &[&str]) -> Ran {
+    meshwork_with(args, "", &[])
+}
+
+/// Runs the command with a standard input and variables.
+#[track_caller]
+pub fn meshwork_with(args: &[&str], input: &str, variables: &[(&str, &str)]) -> Ran {
     let mut child = command()
         .args(args)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the command can be run");
+    let mut stdin = child.stdin.take().expect("the input is piped");
+    // Whoever reads no input may have gone already.
+    stdin.write_all(input.as_bytes()).ok();
+    drop(stdin);
     let stdout = all(child.stdout.take().expect("the output is piped"));
     let stderr = all(child.stderr.take().expect("the talk is piped"));
     let Ok(stdout) = stdout.recv_timeout(PATIENCE) else {
@@ -69,8 +81,13 @@ fn all(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     receiver
 }
 
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_meshwork"));
+/// The command without the variables of whoever runs the tests.
+pub fn command() -> Command {
+    clean(Command::new(env!("CARGO_BIN_EXE_meshwork")))
+}
+
+/// Takes from a command what would tell it about whoever runs the tests.
+pub fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MESHWORK_")) {
         command.env_remove(name);
     }
@@ -92,6 +109,11 @@ impl Device {
         let mut device = Self { dir, daemon: None, started: Json::Null };
         device.start(&["--name", name]);
         device
+    }
+
+    /// A device whose data are there already, not up.
+    pub fn at(dir: TempDir) -> Self {
+        Self { dir, daemon: None, started: Json::Null }
     }
 
     /// Starts the daemon again.

@@ -10,9 +10,11 @@ use meshwork_protocol::{Action, Event, ObjectEdit, Rejection, SpaceId, Target, W
 use serde::Serialize;
 
 mod lab;
+mod members;
 mod spread;
 
 use lab::{LATENCY_MS, Lab, Traffic};
+pub use members::{Decision, Removal};
 pub use spread::{Spread, spread};
 
 /// What a run measures.
@@ -40,6 +42,10 @@ pub struct Figures {
     pub keystroke_frame_bytes_max: usize,
     /// Flights of heads each way until a fork is found.
     pub fork_found_exchanges: u64,
+    /// Removing a member from spaces of different sizes.
+    pub removal: Vec<Removal>,
+    /// One more decision about members among many.
+    pub decision: Decision,
     /// How entries spread among 100, 1 000 and 10 000 devices, on links of 10 to 50 ms.
     pub spread: Vec<Spread>,
 }
@@ -82,11 +88,21 @@ pub struct Sizes {
     pub many_entries: u64,
     /// Devices that wrote them.
     pub many_logs: usize,
+    /// Devices of spaces from which one is removed.
+    pub members: &'static [usize],
+    /// Membership operations among which one more is made.
+    pub operations: usize,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { cold_entries: 100_000, many_entries: 1_000_000, many_logs: 128 }
+        Self {
+            cold_entries: 100_000,
+            many_entries: 1_000_000,
+            many_logs: 128,
+            members: &[100, 1_000],
+            operations: 10_000,
+        }
     }
 }
 
@@ -105,6 +121,9 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
     let (keystroke_frame_bytes, keystroke_frame_bytes_max) = keystrokes();
     say("forks");
     let fork_found_exchanges = fork();
+    say("members");
+    let removal = sizes.members.iter().map(|devices| members::removal(*devices)).collect();
+    let decision = members::decision(sizes.operations);
     say("spread");
     let spread = [100, 1_000, 10_000].map(|nodes| spread(nodes, 1)).into();
     say("cold sync");
@@ -123,6 +142,8 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
         keystroke_frame_bytes,
         keystroke_frame_bytes_max,
         fork_found_exchanges,
+        removal,
+        decision,
         spread,
     }
 }

@@ -150,6 +150,8 @@ fn bench(small: bool, json: bool) -> ExitCode {
     if small {
         sizes.cold_entries /= 10;
         sizes.many_entries /= 10;
+        sizes.members = &[100];
+        sizes.operations /= 10;
     }
     let figures = bench::measure(sizes, &|what| eprintln!("measuring: {what}"));
     let value = serde_json::to_value(&figures).expect("figures are plain JSON");

@@ -243,13 +243,15 @@ impl Replica {
             space.write_row(&mut turn);
         }
         let became_ready = !was_ready && space.ready();
-        let visible = if became_ready { introduce(space, &mut turn) } else { Vec::new() };
         effects.events.push(Event::MembersChanged { space: id });
-        if became_ready {
-            effects.events.push(Event::SpaceReady { space: id });
-        }
-        Self::announce(space, &visible, true, effects);
+        // What is written from here on goes into a log that counts.
         self.follow(id, now, rng, effects);
+        if became_ready && let Some(space) = self.spaces.get_mut(&id) {
+            let mut turn = turn!(self, now, rng, effects);
+            let visible = introduce(space, &mut turn);
+            effects.events.push(Event::SpaceReady { space: id });
+            Self::announce(space, &visible, true, effects);
+        }
         self.after_members_changed(id, link, &added, now, rng, effects);
         Ok(())
     }

@@ -293,7 +293,7 @@ impl Replica {
         for (id, known) in shared {
             if self.spaces.get(&id).is_some_and(|space| space.joining.is_some()) {
                 self.start_sharing(link, id, now, rng, effects);
-            } else {
+            } else if !self.say_farewell(link, id, now, effects) {
                 if !known {
                     self.send_all_operations(link, id, now, effects);
                 }

@@ -159,6 +159,8 @@ impl Replica {
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
     ) -> Result<Outcome, Refusal> {
+        // What was decided before is followed first: it may have ended this device's log.
+        self.tell_fresh(now, rng, effects);
         let space = self.spaces.get_mut(&id).ok_or(Refusal::UnknownSpace)?;
         let mut turn = turn!(self, now, rng, effects);
         let written = space.write(edits, &mut turn)?;

@@ -1,6 +1,6 @@
 //! The end of a world: whether all agree, and whether what was promised is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_crdt::{Object, Value};
 use meshwork_protocol::{Replica, SpaceId};
@@ -30,6 +30,9 @@ impl World {
                 };
                 let logs: Vec<(String, u64)> =
                     view.logs.iter().map(|log| (log.log.to_string(), log.applied)).collect();
+                if n == 0 && self.plan.govern_every_ms != u64::MAX && view.quarantined > 0 {
+                    return Some(format!("{} entries are in quarantine", view.quarantined));
+                }
                 if view.waiting > 0 {
                     return Some(format!("device {n} waits with {} entries", view.waiting));
                 }
@@ -47,9 +50,9 @@ impl World {
                         ));
                     }
                     Some(there) if there.0 != here.0 => {
+                        let what = self.first_difference(space, n);
                         return Some(format!(
-                            "device {n} shows something else with the same entries {:?}",
-                            here.1
+                            "devices 0 and {n} show different things with the same entries: {what}"
                         ));
                     }
                     Some(_) => {}
@@ -57,6 +60,27 @@ impl World {
             }
         }
         None
+    }
+
+    /// The first object that two devices show differently, in words.
+    fn first_difference(&mut self, space: SpaceId, other: usize) -> String {
+        let [ours, theirs] = [0, other].map(|n| self.contents(n, space));
+        let names = ours.keys().chain(theirs.keys());
+        let differs = names.filter(|name| ours.get(*name) != theirs.get(*name)).min();
+        differs.map_or_else(
+            || "the same values from different states".to_owned(),
+            |name| format!("{name}: {:?} and {:?}", ours.get(name), theirs.get(name)),
+        )
+    }
+
+    fn contents(&mut self, n: usize, space: SpaceId) -> BTreeMap<String, Value> {
+        let Some(replica) = &mut self.devices[n].replica else { return BTreeMap::new() };
+        let views = replica.objects(space).unwrap_or_default();
+        let value = |view: meshwork_protocol::ObjectView| {
+            let value = replica.read(space, view.id, Object::value).ok()??;
+            Some((view.name, value))
+        };
+        views.into_iter().filter_map(value).collect()
     }
 
     /// What must hold in the end.

@@ -22,6 +22,10 @@ impl World {
         let choice = pick(10);
         let role = [Role::Read, Role::Write, Role::Admin][pick(3)];
         let member = self.devices[other].identity.member();
+        if device == 0 && other == 0 {
+            // A founder that leaves could not bring all together again.
+            return;
+        }
         let Some(replica) = &self.devices[device].replica else { return };
         let Some(view) = replica.space(space) else { return };
         let what = match choice {

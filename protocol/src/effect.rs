@@ -149,6 +149,17 @@ pub enum Event {
         /// Up to which entry.
         seq: u64,
     },
+    /// More devices hold entries of this device durably than before, as far as is known here.
+    Replicated {
+        /// In which space.
+        space: SpaceId,
+        /// This device's log.
+        log: LogId,
+        /// Up to which entry.
+        seq: u64,
+        /// By how many member devices, this one included.
+        devices: usize,
+    },
     /// A link shares a space with this device, both have proven it.
     SpaceShared {
         /// Which space.

@@ -45,4 +45,6 @@ pub use membership::Role;
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};
-pub use view::{Counters, LinkView, LogView, MemberView, ObjectView, SpaceView};
+pub use view::{
+    Counters, LinkView, LogView, MemberReceipt, MemberView, ObjectView, Receipts, SpaceView,
+};

@@ -36,6 +36,10 @@ pub const HEADS_PER_RANGE_MAX: usize = 32;
 pub const RANGES_PER_ROUND: usize = 32;
 /// Agreements with peers after which a log no longer knows how far it was then.
 pub const MARKS_PER_LOG_MAX: usize = 8;
+/// Most pairs of a device and a log of which a space remembers what is held.
+pub const HELD_HEADS_MAX: usize = 64 * 1024;
+/// How much later a member must be seen before that is written again, in milliseconds.
+pub const SEEN_EVERY_MS: u64 = 60_000;
 /// Most objects in one space, deleted ones included.
 pub const OBJECTS_PER_SPACE_MAX: usize = 100_000;
 /// Longest object or space name, in bytes.

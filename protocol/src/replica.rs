@@ -2,7 +2,7 @@
 //!
 //! [`Replica::handle`] is the only mutator: inputs in, effects out, and it cannot fail. The host drains the
 //! effects once per group of inputs. Reads see what has been handled. The branches live beside this file:
-//! `received` (frames), `heads` (what peers hold), `wishes` (the user), `spread` (what is owed to peers), `views` (reads).
+//! `received` (frames), `heads` (what peers hold), `receipts` (what is remembered of that), `wishes` (the user), `spread` (what is owed to peers), `views` (reads).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::view::Counters;
 use crate::wire::{Frame, Hello};
 
 mod heads;
+mod receipts;
 mod received;
 mod spread;
 mod views;
@@ -166,6 +167,7 @@ impl Replica {
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
     ) {
+        self.learn(link, true, now, rng, effects);
         let Some(session) = self.sessions.remove(&link) else { return };
         let mut turn = turn!(self, now, rng, effects);
         for (id, shared) in &session.shared {

@@ -58,6 +58,9 @@ pub(crate) struct Shared {
     pub due: BTreeSet<LogId>,
     /// Logs of which something was sent and not acknowledged.
     pub unacked: BTreeSet<LogId>,
+    /// Logs of which the peer has said something new about what it holds durably, and whether that was all
+    /// it holds.
+    pub heard: BTreeMap<LogId, bool>,
     /// Logs whose durable heads the peer has not been told yet.
     pub ack_due: BTreeSet<LogId>,
     /// Whether the peer was told what is held here in more than a digest.
@@ -196,6 +199,7 @@ impl Shared {
             progress: BTreeMap::new(),
             due: BTreeSet::new(),
             unacked: BTreeSet::new(),
+            heard: BTreeMap::new(),
             ack_due: BTreeSet::new(),
             told: false,
             told_since: false,
@@ -213,6 +217,7 @@ impl Shared {
         }
         self.progress.entry(log).or_default().correct(seq);
         self.due.insert(log);
+        self.heard.insert(log, true);
         self.acked(log, seq, now)
     }
 
@@ -227,6 +232,9 @@ impl Shared {
             return false;
         }
         let news = seq > progress.acked;
+        if news {
+            self.heard.entry(log).or_default();
+        }
         progress.acked = progress.acked.max(seq);
         progress.sent = progress.sent.max(seq);
         progress.moved = now;

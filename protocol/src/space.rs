@@ -21,9 +21,11 @@ use crate::session::Base;
 use crate::turn::{Turn, damaged};
 
 mod apply;
+pub(crate) mod held;
 pub(crate) mod objects;
 mod write;
 
+use held::Held;
 use objects::Objects;
 
 /// How far ahead of this device's clock an entry's time may pull its own, in milliseconds. Times beyond
@@ -109,6 +111,8 @@ pub(crate) struct Space {
     pub objects: Objects,
     /// What members call the space and themselves.
     pub about: BTreeMap<String, Value>,
+    /// What other members are known to hold durably.
+    pub held: Held,
     /// What the ticket or the creator called it.
     hint: String,
     time: HybridTime,
@@ -150,6 +154,7 @@ impl Space {
             keyring: Keyring::default(),
             objects: Objects::default(),
             about: BTreeMap::new(),
+            held: Held::default(),
             hint,
             time: HybridTime::default(),
             unsaid: BTreeSet::new(),
@@ -174,6 +179,7 @@ impl Space {
         }
         space.read_operations(row.joining.as_ref(), turn);
         space.read_logs(turn);
+        space.read_held(turn);
         space.objects.open(pseudonym, turn);
         space.refresh_about(turn);
         space.apply_ready(turn);
@@ -507,6 +513,7 @@ impl Space {
                         break;
                     }
                     self.apply(&opened, device, turn, visible);
+                    self.note_past(&opened, device, turn.effects);
                     voice = opened.voice;
                 }
             }
@@ -578,6 +585,7 @@ impl Space {
         self.bytes_since_checkpoint = 0;
         turn.counters.checkpoints += 1;
         self.objects.checkpoint(self.pseudonym, turn);
+        self.write_derived(turn);
         for key in self.unparked.drain(..) {
             turn.effects.batch.delete(key);
         }

@@ -3,7 +3,7 @@
 use meshwork_crdt::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceId, LinkId, LogId, ObjectId, SpaceId};
+use crate::ids::{DeviceId, LinkId, LogId, ObjectId, SpaceId, Time};
 use crate::membership::Role;
 
 /// One space as this device sees it.
@@ -68,10 +68,37 @@ pub struct MemberView {
     pub this_device: bool,
     /// Live links on which it has proven the space.
     pub links: Vec<u64>,
-    /// Up to where it holds this device's log durably, as far as confirmed since this start.
+    /// Up to where it is known to hold this device's log durably.
     pub acked: u64,
-    /// This device's entries it has not confirmed since this start.
+    /// This device's entries that it is not known to hold durably.
     pub behind: u64,
+    /// Entries held here, of all logs, that it is not known to hold durably.
+    pub missing: u64,
+    /// When it was last there, over a link that had proven the space, if ever; up to a minute ago.
+    pub last_seen: Option<Time>,
+}
+
+/// What the members of a space are known to hold durably, by their own word; a lower bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipts {
+    /// The log this device writes.
+    pub own_log: LogId,
+    /// Up to where it is held by one device, by two, and so on; this device counts.
+    pub replicated: Vec<u64>,
+    /// Each member device.
+    pub members: Vec<MemberReceipt>,
+    /// Up to where every member device holds each log: nobody will ask for these entries again, unless
+    /// somebody joins.
+    pub stable: Vec<(LogId, u64)>,
+}
+
+/// What one member device is known to hold durably.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReceipt {
+    /// The device.
+    pub device: DeviceId,
+    /// The last entry of each log known here.
+    pub heads: Vec<(LogId, u64)>,
 }
 
 /// One live link.

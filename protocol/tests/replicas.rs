@@ -336,6 +336,83 @@ fn acknowledgements_tell_who_holds_an_edit() {
     assert!(acked);
 }
 
+fn receipt_of(mesh: &Mesh, n: usize, space: SpaceId, other: usize) -> (u64, u64) {
+    let members = mesh.devices[n].replica.members(space).unwrap();
+    let other = members.iter().find(|member| member.device == mesh.id(other)).unwrap();
+    (other.acked, other.missing)
+}
+
+#[test]
+fn what_a_peer_holds_is_known_after_the_link_and_after_a_restart() {
+    let (mut mesh, space) = pair();
+    let seq = mesh.edit(0, space, "n", Kind::Counter, Edit::Increment(1));
+    mesh.disconnect(0, 1);
+    assert_eq!(receipt_of(&mesh, 0, space, 1), (seq, 0));
+    let later = mesh.edit(0, space, "n", Kind::Counter, Edit::Increment(1));
+    mesh.reopen(0);
+    assert_eq!(receipt_of(&mesh, 0, space, 1), (seq, later - seq));
+    assert_eq!(mesh.devices[0].replica.receipts(space).unwrap().replicated, [later, seq]);
+}
+
+#[test]
+fn an_entry_proves_what_its_author_held_to_devices_it_never_met() {
+    let mut mesh = Mesh::new(3);
+    let space = mesh.create(0, "work");
+    let ticket = mesh.invite(0, space, 2);
+    for (a, b) in [(0, 1), (1, 2)] {
+        mesh.connect(a, b);
+    }
+    mesh.join(1, &ticket);
+    mesh.join(2, &ticket);
+    mesh.pass_ms(1_000);
+    let seq = mesh.edit(0, space, "n", Kind::Counter, Edit::Increment(1));
+    mesh.pass_ms(1_000);
+    assert!(receipt_of(&mesh, 0, space, 2).0 < seq, "the far device has not said so yet");
+    mesh.edit(2, space, "n", Kind::Counter, Edit::Increment(1));
+    mesh.pass_ms(1_000);
+    assert_eq!(receipt_of(&mesh, 0, space, 2).0, seq);
+    let log = mesh.devices[0].replica.space(space).unwrap().own_log.unwrap();
+    let three = Event::Replicated { space, log, seq, devices: 3 };
+    assert!(mesh.devices[0].events.contains(&three));
+    assert_eq!(mesh.devices[0].replica.holders(space, log, seq).len(), 3);
+    mesh.reopen(0);
+    assert_eq!(receipt_of(&mesh, 0, space, 2).0, seq, "the entry is applied again");
+    mesh.edit(1, space, "n", Kind::Counter, Edit::Increment(1));
+    mesh.connect(0, 1);
+    mesh.pass_ms(1_000);
+    let receipts = mesh.devices[0].replica.receipts(space).unwrap();
+    let stable = receipts.stable.iter().find(|(stable, _)| *stable == log).unwrap().1;
+    assert_eq!(stable, seq);
+}
+
+#[test]
+fn a_peer_that_comes_back_with_an_older_disk_is_known_to_hold_less() {
+    let (mut mesh, space) = pair();
+    mesh.edit(0, space, "n", Kind::Counter, Edit::Increment(1));
+    let before = receipt_of(&mesh, 0, space, 1).0;
+    let old = MemoryStore::clone(&mesh.devices[1].store);
+    let seq = mesh.edit(0, space, "n", Kind::Counter, Edit::Increment(1));
+    assert_eq!(receipt_of(&mesh, 0, space, 1).0, seq);
+    mesh.disconnect(0, 1);
+    mesh.devices[1].store = Arc::new(old);
+    mesh.reopen(1);
+    let (near, far) = (LinkId(90), LinkId(91));
+    mesh.devices[0].links.push((near, 1, far));
+    let peer = mesh.id(1);
+    mesh.input(0, Input::PeerConnected { link: near, peer });
+    mesh.devices[1].links.push((far, 0, near));
+    let peer = mesh.id(0);
+    mesh.input(1, Input::PeerConnected { link: far, peer });
+    let mut lowest = seq;
+    while let Some((n, link, bytes)) = mesh.wire.pop_front() {
+        mesh.input(n, Input::Received { link, bytes });
+        lowest = lowest.min(receipt_of(&mesh, 0, space, 1).0);
+    }
+    assert_eq!(lowest, before, "its own word corrects what it said before");
+    assert_eq!(receipt_of(&mesh, 0, space, 1).0, seq, "and it has caught up");
+    assert_eq!(mesh.rejections(), 0);
+}
+
 #[test]
 fn a_reopened_device_knows_everything_and_continues_its_log() {
     let (mut mesh, space) = pair();

@@ -145,6 +145,7 @@ impl Replica {
         for session in self.sessions.values_mut() {
             if let Some(shared) = session.shared.get_mut(&id) {
                 shared.due.insert(log);
+                shared.heard.entry(log).or_default();
                 session.dirty = true;
             }
         }
@@ -190,12 +191,14 @@ impl Replica {
             .filter_map(|(link, session)| std::mem::take(&mut session.dirty).then_some(*link))
             .collect();
         for link in dirty {
+            self.learn(link, false, now, rng, effects);
             self.pump(link, now, rng, effects);
             self.send_acks(link, effects);
             self.send_credit(link, effects);
             self.repair(link, now, rng, effects);
             self.schedule(link, now, effects);
         }
+        self.write_receipts(now, rng, effects);
     }
 
     /// Sends a peer the entries it lacks, as far as its credit reaches.

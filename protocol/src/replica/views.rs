@@ -5,7 +5,6 @@ use meshwork_crdt::Object;
 use super::{Replica, turn};
 use crate::effect::Effects;
 use crate::ids::{ObjectId, SpaceId, Time};
-use crate::membership::Role;
 use crate::session::Session;
 use crate::space::Space;
 use crate::store::StoreError;
@@ -118,13 +117,7 @@ impl Replica {
                 .sessions
                 .iter()
                 .filter(|(_, session)| session.peer == *device && session.shared.contains_key(&id));
-            let acked = |session: &Session| {
-                let shared = session.shared.get(&id)?;
-                shared.progress.get(&space.own_log).map(|progress| progress.acked)
-            };
-            let confirmed =
-                sessions.clone().filter_map(|(_, session)| acked(session)).max().unwrap_or(0);
-            let acked = if this_device { own } else { confirmed };
+            let acked = space.holds(*device, space.own_log);
             MemberView {
                 device: *device,
                 name: space.device_name(*device),
@@ -132,7 +125,9 @@ impl Replica {
                 this_device,
                 links: sessions.map(|(link, _)| link.0).collect(),
                 acked,
-                behind: if member.role >= Role::Relay { own.saturating_sub(acked) } else { 0 },
+                behind: own.saturating_sub(acked),
+                missing: space.missing(*device),
+                last_seen: space.held.seen(*device),
             }
         });
         Some(members.collect())

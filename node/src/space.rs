@@ -231,6 +231,15 @@ impl Space {
         found(self.node.engine().query(move |replica| Ok(replica.members(id))).await?)
     }
 
+    /// What every member is known to hold durably, and how far this device's entries have come.
+    ///
+    /// # Errors
+    /// `FailureKind::NotFound`, `FailureKind::NotRunning`.
+    pub async fn receipts(&self) -> Result<Receipts> {
+        let id = self.id;
+        found(self.node.engine().query(move |replica| Ok(replica.receipts(id))).await?)
+    }
+
     /// A digest of the state of all objects: equal on devices that have applied the same entries.
     ///
     /// # Errors
@@ -269,7 +278,7 @@ impl Space {
     async fn next_ack(&self, events: &mut Subscription) -> Result<()> {
         loop {
             match events.next().await.ok_or_else(Failure::stopped)? {
-                Notice::Event(Event::Acked { space, .. } | Event::MembersChanged { space })
+                Notice::Event(Event::Replicated { space, .. } | Event::MembersChanged { space })
                     if space == self.id =>
                 {
                     return Ok(());
@@ -281,10 +290,8 @@ impl Space {
     }
 
     async fn holders(&self, receipt: &Receipt) -> Result<Vec<DeviceId>> {
-        let same_log = self.view().await?.own_log == Some(receipt.log);
-        let holds =
-            |member: &MemberView| member.this_device || (same_log && member.acked >= receipt.seq);
-        Ok(self.members().await?.into_iter().filter(holds).map(|member| member.device).collect())
+        let (id, log, seq) = (self.id, receipt.log, receipt.seq);
+        self.node.engine().query(move |replica| Ok(replica.holders(id, log, seq))).await
     }
 
     async fn not_held(

@@ -10,6 +10,7 @@
 mod body;
 mod branch;
 mod card;
+mod conduct;
 mod effect;
 mod entry;
 mod envelope;
@@ -31,6 +32,7 @@ pub mod store;
 mod ticket;
 mod turn;
 mod view;
+mod why;
 mod wire;
 
 pub use branch::Branch;
@@ -45,6 +47,7 @@ pub use membership::Role;
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};
+pub use why::{Cause, Here, Lacks, PeerWhy, SyncView, Why};
 pub use view::{
-    Counters, LinkView, LogView, MemberReceipt, MemberView, ObjectView, Receipts, SpaceView,
+    Counters, GreyView, LinkView, LogView, MemberReceipt, MemberView, ObjectView, Receipts, SpaceView,
 };

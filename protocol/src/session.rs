@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::branch::Branch;
 use crate::ids::{DeviceId, LogId, SpaceId, Time};
-use crate::limits;
+use crate::limits::{self, Pace};
 use crate::wire::{Claim, Tag};
 
 mod numbers;
+mod rate;
 
 pub(crate) use numbers::{Base, Numbers};
+pub(crate) use rate::{Entrance, Rate};
 
 pub(crate) struct Session {
     pub peer: DeviceId,
@@ -22,7 +24,7 @@ pub(crate) struct Session {
     /// What was claimed here, each with whether it stands for a space; others are padding.
     pub claimed: Vec<(Claim, bool)>,
     pub shared: BTreeMap<SpaceId, Shared>,
-    pub penalty: u32,
+    rate: Rate,
     /// Run bytes sent to the peer.
     pub sent: u64,
     /// Run bytes the peer is ready to take in all.
@@ -72,6 +74,18 @@ pub(crate) struct Shared {
     /// When the peer was last asked for what it holds.
     pub asked: Option<Time>,
     pub ops_sent: Option<Time>,
+    /// Whether the peer said that it does not know this device as a member, and nothing else since.
+    pub estranged: bool,
+    pub tally: Tally,
+}
+
+/// What went over a link about one space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub entries_sent: u64,
+    pub entries_received: u64,
+    pub run_bytes_sent: u64,
+    pub run_bytes_received: u64,
 }
 
 /// What the peer has of one log.
@@ -114,7 +128,7 @@ impl Session {
             claims: Vec::new(),
             claimed: Vec::new(),
             shared: BTreeMap::new(),
-            penalty: 0,
+            rate: Rate::new(&limits::PACE_OF_STRANGERS, now),
             sent: 0,
             granted: limits::CREDIT_BYTES,
             received: 0,
@@ -129,6 +143,30 @@ impl Session {
     /// The space a tag of the peer's stands for.
     pub(crate) fn space_of(&self, tag: Tag) -> Option<SpaceId> {
         self.shared.iter().find(|(_, shared)| shared.tag_in == tag).map(|(space, _)| *space)
+    }
+
+    /// How fast the peer may speak.
+    fn pace(&self) -> &'static Pace {
+        if self.shared.is_empty() { &limits::PACE_OF_STRANGERS } else { &limits::PACE_OF_MEMBERS }
+    }
+
+    /// Whether a frame that costs so much is to be looked at.
+    pub(crate) fn admit(&mut self, frames: u64, bytes: u64, now: Time) -> Entrance {
+        let pace = self.pace();
+        self.rate.admit(pace, frames, bytes, now)
+    }
+
+    /// Frames with runs are sent to the peer, which may acknowledge them.
+    pub(crate) fn may_answer(&mut self, frames: u64) {
+        let pace = self.pace();
+        self.rate.may_answer(pace, frames);
+    }
+
+    /// The peer has proven its first space: what it may say at once has grown.
+    pub(crate) fn quicken(&mut self, now: Time) {
+        if self.shared.len() == 1 {
+            self.rate = Rate::new(&limits::PACE_OF_MEMBERS, now);
+        }
     }
 
     pub(crate) fn credit(&self) -> u64 {
@@ -206,6 +244,8 @@ impl Shared {
             agreed: false,
             asked: None,
             ops_sent: None,
+            estranged: false,
+            tally: Tally::default(),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::turn::{Turn, damaged};
 mod apply;
 pub(crate) mod held;
 pub(crate) mod objects;
+mod waits;
 mod write;
 
 use held::Held;

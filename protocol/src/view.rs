@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, LinkId, LogId, ObjectId, SpaceId, Time};
 use crate::membership::Role;
+use crate::rejection::Rejection;
+use crate::why::SyncView;
 
 /// One space as this device sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,8 +112,21 @@ pub struct LinkView {
     pub peer: DeviceId,
     /// The spaces both ends have proven.
     pub spaces: Vec<SpaceId>,
-    /// Penalties so far.
+    /// What the peer has sent wrong, as points that time and good frames pay for.
     pub penalty: u32,
+    /// What has come so far of syncing each of these spaces.
+    pub syncs: Vec<SyncView>,
+}
+
+/// A device that is shut out for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GreyView {
+    /// The device.
+    pub device: DeviceId,
+    /// Until when.
+    pub until: Time,
+    /// What it sent last.
+    pub rejection: Rejection,
 }
 
 /// What this replica has done since it was opened.
@@ -143,6 +158,10 @@ pub struct Counters {
     pub signatures_verified: u64,
     /// Inputs refused.
     pub rejections: u64,
+    /// Frames dropped unread because they came too fast.
+    pub frames_dropped: u64,
+    /// Links closed at once because their peer was shut out.
+    pub links_refused: u64,
     /// Times object state was written to the store.
     pub checkpoints: u64,
 }

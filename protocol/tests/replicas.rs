@@ -6,8 +6,8 @@ use std::sync::Arc;
 use meshwork_crdt::{Edit, Kind, Value};
 use meshwork_protocol::store::{MemoryStore, Store, StoreError, WriteBatch};
 use meshwork_protocol::{
-    Action, DeviceId, Effects, Event, Host, Identity, Input, LinkId, ObjectEdit, Outcome, Refusal,
-    Replica, Role, SpaceId, Target, Ticket, Time, Timer, Wish, WishId,
+    Action, Cause, DeviceId, Effects, Event, Here, Host, Identity, Input, LinkId, ObjectEdit, Outcome, Refusal,
+    Replica, Role, SpaceId, Target, Ticket, Time, Timer, Wish, WishId, limits,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -143,6 +143,21 @@ impl Mesh {
             self.settle();
         }
         self.now = end;
+    }
+
+    /// Lets time pass, firing timers; what is sent stays on its way.
+    fn pass_ms_unsettled(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+        for n in 0..self.devices.len() {
+            let now = self.now;
+            let due = |timer: &(Time, Timer)| timer.0 <= now;
+            let fired: Vec<Input> = self.devices[n]
+                .timers
+                .extract_if(.., |timer| due(timer))
+                .map(|(_, timer)| Input::TimerFired(timer))
+                .collect();
+            self.inputs(n, fired);
+        }
     }
 
     fn id(&self, n: usize) -> DeviceId {
@@ -618,6 +633,14 @@ fn a_stranger_learns_neither_ids_nor_content() {
     assert!(mesh.devices[2].replica.space(space).is_none());
 }
 
+/// Links the first two devices again, once neither shuts the other out.
+fn meet_again(mesh: &mut Mesh) {
+    if mesh.devices[0].links.is_empty() {
+        mesh.pass_ms(2 * limits::GREY_MS_MAX + 1);
+        mesh.connect(0, 1);
+    }
+}
+
 #[test]
 fn hostile_frames_change_nothing_and_end_the_link() {
     let (mut mesh, space) = pair();
@@ -631,15 +654,11 @@ fn hostile_frames_change_nothing_and_end_the_link() {
             let mut bytes = frame.clone();
             bytes[at] ^= 0x41;
             mesh.input(0, Input::Received { link, bytes });
-            if mesh.devices[0].links.is_empty() {
-                mesh.connect(0, 1);
-            }
+            meet_again(&mut mesh);
             let bytes = frame[..at].to_vec();
             let link = mesh.devices[0].links[0].0;
             mesh.input(0, Input::Received { link, bytes });
-            if mesh.devices[0].links.is_empty() {
-                mesh.connect(0, 1);
-            }
+            meet_again(&mut mesh);
         }
     }
     mesh.settle();
@@ -693,4 +712,151 @@ fn a_keystroke_is_small_on_the_wire() {
         let bytes: Vec<usize> = told.map(|(_, _, frame)| frame.len()).collect();
         assert!(bytes.len() == 1 && bytes[0] <= 120, "a sealed and signed key takes {bytes:?}");
     }
+}
+
+/// A device that shares nothing sends more than anybody may.
+#[test]
+fn a_flood_is_dropped_unread_ends_the_link_and_does_not_keep_others_waiting() {
+    let (mut mesh, space) = pair();
+    mesh.devices.extend(Mesh::new(3).devices.pop());
+    mesh.connect(0, 2);
+    let link = mesh.devices[0].links.iter().find(|(_, far, _)| *far == 2).unwrap().0;
+    let hello = mesh.recorded.iter().find(|(from, to, _)| (*from, *to) == (2, 0)).unwrap().2.clone();
+    let before = mesh.devices[0].replica.counters();
+    let most = 2 * limits::PACE_OF_STRANGERS.frames_max + 1_000;
+    let mut sent = 0;
+    while sent < most && mesh.devices[0].links.iter().any(|(near, ..)| *near == link) {
+        let flood = (0..10).map(|_| Input::Received { link, bytes: hello.clone() }).collect();
+        mesh.inputs(0, flood);
+        sent += 10;
+        mesh.wire.retain(|(to, ..)| *to != 2);
+        if sent % 100 == 0 {
+            mesh.put(1, space, "key", &sent.to_string());
+            let shown = mesh.value(0, space, "settings").unwrap().to_string();
+            assert!(shown.contains(&format!("\"{sent}\"")), "{shown}");
+        }
+    }
+    assert!(sent < most, "the link ends");
+    let after = mesh.devices[0].replica.counters();
+    assert!(after.frames_dropped - before.frames_dropped >= limits::PACE_OF_STRANGERS.frames_max / 2);
+    let flooder = mesh.id(2);
+    let shut = mesh.devices[0].events.iter().any(
+        |event| matches!(event, Event::GreyListed { peer, .. } if *peer == flooder),
+    );
+    assert!(shut);
+    mesh.connect(0, 2);
+    assert!(mesh.devices[0].links.iter().all(|(_, far, _)| *far != 2), "it is not let in again");
+    mesh.pass_ms(limits::GREY_MS);
+    mesh.connect(0, 2);
+    assert!(mesh.devices[0].links.iter().any(|(_, far, _)| *far == 2), "until its time is over");
+    assert_eq!(mesh.rejections(), 1);
+}
+
+/// Every third frame loses its way, comes twice, or comes damaged.
+#[test]
+fn an_honest_peer_behind_a_bad_link_is_never_shut_out() {
+    let (mut mesh, space) = pair();
+    let mut fate = ChaCha20Rng::seed_from_u64(7);
+    let mut chance = move |of: u32, most: u32| rand_core::Rng::next_u32(&mut fate) % most < of;
+    for n in 0..2_000_u32 {
+        let writer = usize::from(n % 3 == 0);
+        let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
+        let edits = vec![ObjectEdit { target, action: Action::Change(Edit::Increment(1)) }];
+        let wish = WishId(1_000_000 + u64::from(n));
+        mesh.input(writer, Input::Wished { wish, what: Wish::Edit { space, edits } });
+        while let Some((to, link, mut bytes)) = mesh.wire.pop_front() {
+            if chance(3, 10) {
+                continue;
+            }
+            if chance(3, 10) {
+                let at = n as usize * 7 % bytes.len();
+                bytes[at] ^= 1 << (n % 8);
+            }
+            for _ in 0..if chance(3, 10) { 2 } else { 1 } {
+                mesh.input(to, Input::Received { link, bytes: bytes.clone() });
+            }
+        }
+        mesh.pass_ms_unsettled(200);
+    }
+    assert!(mesh.rejections() > 150, "{} were refused", mesh.rejections());
+    for device in &mesh.devices {
+        let shut = device.events.iter().find(|event| matches!(event, Event::GreyListed { .. }));
+        assert_eq!(shut, None);
+    }
+    mesh.disconnect(0, 1);
+    mesh.connect(0, 1);
+    mesh.assert_converged(space);
+}
+
+#[test]
+fn a_session_that_ends_says_what_came_of_it() {
+    let (mut mesh, space) = pair();
+    mesh.put(0, space, "a", "b");
+    let link = mesh.devices[0].replica.links().into_iter().next().unwrap();
+    assert_eq!(link.syncs.len(), 1);
+    assert!(link.syncs[0].agreed, "{link:?}");
+    mesh.disconnect(0, 1);
+    mesh.put(0, space, "a", "c");
+    let ended = |mesh: &Mesh, n: usize| {
+        mesh.devices[n].events.iter().rev().find_map(|event| match event {
+            Event::SessionEnded { sync, .. } => Some(sync.clone()),
+            _ => None,
+        })
+    };
+    let sync = ended(&mesh, 0).unwrap();
+    assert_eq!((sync.space, sync.agreed, &sync.causes), (space, true, &Vec::new()));
+    assert!(sync.entries_sent > 0 && sync.entries_received > 0 && sync.run_bytes_sent > 0);
+    let (near, far) = (LinkId(90), LinkId(91));
+    mesh.devices[0].links.push((near, 1, far));
+    mesh.devices[1].links.push((far, 0, near));
+    let (zero, one) = (mesh.id(0), mesh.id(1));
+    mesh.input(0, Input::PeerConnected { link: near, peer: one });
+    mesh.input(1, Input::PeerConnected { link: far, peer: zero });
+    while mesh.devices[0].replica.counters().runs_sent == 0
+        || mesh.devices[0].replica.links()[0].syncs.iter().all(|sync| sync.entries_sent == 0)
+    {
+        let (n, link, bytes) = mesh.wire.pop_front().unwrap();
+        mesh.input(n, Input::Received { link, bytes });
+    }
+    mesh.disconnect(0, 1);
+    let sync = ended(&mesh, 0).unwrap();
+    assert!(!sync.agreed);
+    assert_eq!(sync.causes, [Cause::InFlight { entries: 1 }]);
+    assert_eq!(mesh.devices[0].replica.ended_sessions().len(), 1, "the last with each device");
+}
+
+#[test]
+fn why_names_what_keeps_two_devices_apart() {
+    let (mut mesh, space) = pair();
+    mesh.put(0, space, "a", "b");
+    let why = |mesh: &mut Mesh, n: usize| {
+        let now = mesh.now;
+        mesh.devices[n].replica.why(space, now).unwrap().unwrap()
+    };
+    let told = why(&mut mesh, 0);
+    assert!(told.synced && told.here.is_empty() && told.peers[0].causes.is_empty(), "{told:?}");
+    assert!(told.peers[0].linked);
+    mesh.disconnect(0, 1);
+    assert!(why(&mut mesh, 0).synced, "it held all when it left");
+    mesh.put(0, space, "a", "c");
+    let told = why(&mut mesh, 0);
+    assert_eq!((told.synced, told.peers[0].missing), (false, 1));
+    assert_eq!(told.peers[0].causes, [Cause::NotConnected]);
+    assert_eq!(told.peers[0].last_seen, Some(mesh.now));
+    let ticket = mesh.invite(0, space, 1);
+    mesh.devices.extend(Mesh::new(3).devices.pop());
+    mesh.join(2, &ticket);
+    assert_eq!(why(&mut mesh, 2).here, [Here::NotAdmitted]);
+    mesh.connect(0, 2);
+    mesh.connect(0, 1);
+    mesh.pass_ms(1_000);
+    for n in 0..3 {
+        let told = why(&mut mesh, n);
+        assert!(n > 0 || told.synced, "{told:?}");
+        assert_eq!(told.peers.len(), 2);
+    }
+    let told = why(&mut mesh, 1);
+    let third = mesh.id(2);
+    let third = told.peers.iter().find(|peer| peer.device == third).unwrap();
+    assert_eq!(third.causes, [Cause::NeverMet], "its entries came by way of another");
 }

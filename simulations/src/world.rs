@@ -483,9 +483,16 @@ impl World {
             }
             Event::Rejected { rejection, .. } => {
                 let member = n < self.members();
-                let harsh = rejection.penalty() >= 10;
+                let harsh = rejection.penalty() > 0;
                 if member && harsh && !self.damaged {
                     self.fail("honesty", format!("device {n} refused an honest peer: {rejection}"));
+                }
+            }
+            Event::GreyListed { peer, rejection, .. } => {
+                let honest = (0..self.members()).any(|far| self.id(far) == *peer);
+                if honest {
+                    let detail = format!("device {n} shut out an honest device: {rejection}");
+                    self.fail("honesty", detail);
                 }
             }
             _ => {}

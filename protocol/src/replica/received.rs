@@ -6,15 +6,17 @@ use super::heads::{ANSWER_EVERY_MS, Telling};
 use super::{Replica, spread, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
+use crate::envelope;
 use crate::identity;
 use crate::ids::{DeviceId, LinkId, LogId, SpaceId, Time};
 use crate::limits;
 use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::rejection::Rejection;
-use crate::session::{self, Shared};
+use crate::session::{self, Entrance, Session, Shared};
 use crate::turn::Turn;
 use crate::wire::{
-    Ack, Claim, Claims, Credit, Entries, Frame, Hello, Next, Operations, Refused, Spread, Tag,
+    Ack, Claim, Claims, Credit, Entries, Frame, Hello, KIND_ENTRIES, KIND_NEXT, KIND_OPERATIONS,
+    Next, Operations, Refused, Spread, Tag,
 };
 
 impl Replica {
@@ -26,14 +28,26 @@ impl Replica {
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
     ) {
-        if !self.sessions.contains_key(&link) {
-            return;
-        }
+        let Some(session) = self.sessions.get_mut(&link) else { return };
         self.counters.frames_received += 1;
         self.counters.bytes_received += bytes.len() as u64;
+        let (peer, run) = (session.peer, is_run(bytes));
+        let cost = if run && !session.shared.is_empty() { (0, 0) } else { cost(bytes) };
+        match session.admit(cost.0, cost.1, now) {
+            Entrance::Welcome => {}
+            Entrance::TooFast => {
+                self.counters.frames_dropped += 1;
+                return;
+            }
+            Entrance::Flood => {
+                self.on_rejection(link, Rejection::Flood, now, rng, effects);
+                return;
+            }
+        }
+        let entries = self.counters.entries_received;
         let result = match Frame::decode(bytes) {
             Err(rejection) => Err(rejection),
-            Ok(None) => Ok(()),
+            Ok(None) => return,
             Ok(Some(frame)) => match frame {
                 Frame::Hello(hello) => self.on_hello(link, &hello, now, rng, effects),
                 Frame::Claims(claims) => self.on_claims(link, claims, now, rng, effects),
@@ -47,17 +61,37 @@ impl Replica {
                 Frame::Refused(refused) => self.on_refused(link, &refused, now, effects),
             },
         };
-        if let Err(rejection) = result {
-            self.on_rejection(link, rejection, effects);
+        let useless = run && self.counters.entries_received == entries;
+        if useless
+            && bytes.len() < limits::RUN_BYTES_UNCOUNTED
+            && let Some(session) = self.sessions.get_mut(&link)
+        {
+            // A flood is met with the next frame.
+            session.admit(1, 0, now);
+        }
+        match result {
+            Ok(()) => self.conduct.accepted(peer),
+            Err(rejection) => self.on_rejection(link, rejection, now, rng, effects),
         }
     }
 
-    fn on_rejection(&mut self, link: LinkId, rejection: Rejection, effects: &mut Effects) {
+    fn on_rejection(
+        &mut self,
+        link: LinkId,
+        rejection: Rejection,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) {
         self.counters.rejections += 1;
-        let Some(session) = self.sessions.get_mut(&link) else { return };
-        session.penalty = session.penalty.saturating_add(rejection.penalty());
-        effects.events.push(Event::Rejected { link, peer: session.peer, rejection });
-        if session.penalty >= limits::PENALTY_MAX {
+        let Some(peer) = self.sessions.get(&link).map(|session| session.peer) else { return };
+        effects.events.push(Event::Rejected { link, peer, rejection });
+        let Some(until) = self.conduct.refused(peer, rejection, now) else { return };
+        effects.events.push(Event::GreyListed { peer, until, rejection });
+        let of_peer = |(link, session): (&LinkId, &Session)| (session.peer == peer).then_some(*link);
+        let links: Vec<LinkId> = self.sessions.iter().filter_map(of_peer).collect();
+        for link in links {
+            self.on_peer_gone(link, now, rng, effects);
             effects.close.push(link);
         }
     }
@@ -149,6 +183,7 @@ impl Replica {
             if let (Some(tag_out), Some(tag_in)) = (ours_for, theirs_for) {
                 let shared = Shared::new((tag_out, tag_in), &space.secret, &ours, &theirs);
                 session.shared.insert(space.id, shared);
+                session.quicken(now);
                 started.push(space.id);
             }
         }
@@ -294,8 +329,11 @@ impl Replica {
         now: Time,
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
-        let Some(session) = self.sessions.get(&link) else { return Ok(()) };
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
         let id = session.space_of(frame.tag).ok_or(Rejection::NotProven)?;
+        if let Some(shared) = session.shared.get_mut(&id) {
+            shared.estranged = frame.reason == JoinRefusal::Stranger;
+        }
         let joining = self.spaces.get(&id).is_some_and(|space| space.joining.is_some());
         if frame.reason == JoinRefusal::Stranger {
             let sent = session.shared.get(&id).and_then(|shared| shared.ops_sent);
@@ -326,6 +364,7 @@ impl Replica {
         let run = SealedRun::decode(&frame.run.0)?;
         if let Some(shared) = session.shared.get_mut(&id) {
             shared.numbers.bind(frame.number, run.log);
+            shared.tally.run_bytes_received += frame.run.0.len() as u64;
         }
         self.on_run(link, id, run, now, rng, effects)
     }
@@ -348,6 +387,7 @@ impl Replica {
             return Err(Rejection::OverCredit);
         }
         let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
+        shared.tally.run_bytes_received += frame.ciphertext.0.len() as u64;
         let Some(log) = shared.numbers.their_log(frame.number) else { return Ok(()) };
         let Some(known) = space.logs.get(&log) else { return Ok(()) };
         let seq = known.head.seq + 1;
@@ -375,6 +415,7 @@ impl Replica {
             return Ok(());
         }
         let (log, last) = (run.log, run.last());
+        let before = space.head(log).seq;
         let mut turn = turn!(self, now, rng, effects);
         let ingested = match space.ingest(run, &mut turn) {
             Ok(Some(ingested)) => ingested,
@@ -391,6 +432,7 @@ impl Replica {
         if let Some(session) = self.sessions.get_mut(&link)
             && let Some(shared) = session.shared.get_mut(&id)
         {
+            shared.tally.entries_received += last - before;
             shared.has(log, last);
             if author == Some(session.peer) {
                 shared.acked(log, last, now);
@@ -511,6 +553,18 @@ impl Replica {
         }
         Ok(())
     }
+}
+
+/// Whether a frame carries entries, which credit bounds.
+fn is_run(bytes: &[u8]) -> bool {
+    matches!(envelope::split(bytes).map(|frame| frame.kind), Some(KIND_ENTRIES | KIND_NEXT))
+}
+
+/// What a frame costs of its sender's pace: frames, bytes.
+fn cost(bytes: &[u8]) -> (u64, u64) {
+    let operations = envelope::split(bytes).is_some_and(|frame| frame.kind == KIND_OPERATIONS);
+    let weight = if operations { limits::OPERATION_BYTES_WEIGHT } else { 1 };
+    (1, weight * bytes.len() as u64)
 }
 
 /// The low byte of a number, which the next entry of a log is known by.

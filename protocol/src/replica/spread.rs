@@ -136,6 +136,7 @@ impl Replica {
             let frame = frame.encode();
             self.counters.frames_sent += 1;
             self.counters.bytes_sent += frame.len() as u64;
+            session.may_answer(1);
             effects.relay.push((*link, frame));
         }
     }
@@ -239,6 +240,7 @@ impl Replica {
                 }
             }
         }
+        session.may_answer(frames.len() as u64);
         for frame in frames {
             self.send(link, &frame, effects);
         }
@@ -375,6 +377,8 @@ fn frame_of(
     counters.runs_sent += 1;
     counters.run_bytes_sent += bytes.len() as u64;
     *sent += bytes.len() as u64;
+    shared.tally.entries_sent += run.last() - run.first + 1;
+    shared.tally.run_bytes_sent += bytes.len() as u64;
     let resend = shared.progress.get_mut(&run.log).is_some_and(|p| std::mem::take(&mut p.resend));
     if !resend
         && let Some(number) = shared.numbers.ours(run.log)

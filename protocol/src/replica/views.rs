@@ -93,7 +93,7 @@ impl Replica {
         self.reading(|spaces, turn| spaces.get_mut(&id).map(|space| space.digest(turn)))
     }
 
-    fn reading<R>(
+    pub(super) fn reading<R>(
         &mut self,
         read: impl FnOnce(&mut std::collections::BTreeMap<SpaceId, Space>, &mut Turn<'_>) -> Option<R>,
     ) -> Result<Option<R>, StoreError> {
@@ -140,7 +140,8 @@ impl Replica {
             link: *link,
             peer: session.peer,
             spaces: session.shared.keys().copied().collect(),
-            penalty: session.penalty,
+            penalty: self.conduct.of(session.peer).map_or(0, |record| record.score),
+            syncs: self.syncs(session),
         };
         self.sessions.iter().map(view).collect()
     }

@@ -37,13 +37,15 @@ pub enum FailureKind {
     InUse,
     /// No daemon is running, or it is stopping.
     NotRunning,
+    /// Not every device is known to hold everything yet.
+    NotSynced,
     /// A bug in this program.
     Internal,
 }
 
 impl FailureKind {
     /// Every kind, in the order of their exit codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Usage,
         Self::Config,
         Self::Network,
@@ -54,6 +56,7 @@ impl FailureKind {
         Self::Forbidden,
         Self::InUse,
         Self::NotRunning,
+        Self::NotSynced,
         Self::Internal,
     ];
 
@@ -87,6 +90,7 @@ impl FailureKind {
             Self::Forbidden => (9, 403, "this device's role or token does not allow it"),
             Self::InUse => (10, 409, "another process uses the data directory"),
             Self::NotRunning => (11, 503, "no daemon is running"),
+            Self::NotSynced => (12, 409, "not every device is known to hold everything yet"),
             Self::Internal => (70, 500, "a bug in meshwork"),
         }
     }

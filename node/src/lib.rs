@@ -36,7 +36,7 @@ pub use meshwork_crdt as crdt;
 pub use meshwork_crdt::{Edit, HybridTime, Kind, LogId, Object, Path, Shape, Text, Value};
 pub use meshwork_protocol::{
     Action, Counters, DeviceId, Event, LinkView, MemberView, ObjectEdit, ObjectId, ObjectView,
-    Role, SpaceId, SpaceView, Target, Ticket, Time,
+    Receipts, Role, SpaceId, SpaceView, Target, Ticket, Time,
 };
 pub use node::{Invitation, Node};
 pub use space::{Change, Frontier, Put, Receipt, Snapshot, Space, Update, Watch};

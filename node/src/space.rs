@@ -15,10 +15,12 @@ use std::time::Duration;
 use meshwork_crdt::{Described, Edit, EditError, Object, Value};
 use meshwork_protocol::store::StoreError;
 use meshwork_protocol::{
-    Action, DeviceId, Event, LogId, MemberView, ObjectEdit, ObjectId, ObjectView, Outcome, Replica,
-    SpaceId, SpaceView, Target, Ticket, Wish,
+    Action, DeviceId, Event, LogId, MemberView, ObjectEdit, ObjectId, ObjectView, Outcome, Receipts,
+    Replica, SpaceId, SpaceView, Target, Ticket, Wish,
 };
 
+use crate::api::types;
+use crate::clock;
 use crate::failure::{Failure, Result};
 use crate::node::{Invitation, Node, unexpected};
 use crate::subscription::{Notice, Subscription};
@@ -238,6 +240,16 @@ impl Space {
     pub async fn receipts(&self) -> Result<Receipts> {
         let id = self.id;
         found(self.node.engine().query(move |replica| Ok(replica.receipts(id))).await?)
+    }
+
+    /// Why the space is not the same on all its devices yet, or that it is.
+    ///
+    /// # Errors
+    /// `FailureKind::NotFound`, `FailureKind::NotRunning`.
+    pub async fn why(&self) -> Result<types::Why> {
+        let (id, now) = (self.id, clock::now());
+        let causes = found(self.node.engine().query(move |replica| replica.why(id, now)).await?)?;
+        Ok(types::Why::new(&causes, now, |device| self.node.attempt(device)))
     }
 
     /// A digest of the state of all objects: equal on devices that have applied the same entries.

@@ -6,3 +6,4 @@ mod failures;
 mod kill;
 mod lan;
 mod sharing;
+mod why;

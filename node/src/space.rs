@@ -15,8 +15,8 @@ use std::time::Duration;
 use meshwork_crdt::{Described, Edit, EditError, Object, Value};
 use meshwork_protocol::store::StoreError;
 use meshwork_protocol::{
-    Action, DeviceId, Event, LogId, MemberView, ObjectEdit, ObjectId, ObjectView, Outcome, Receipts,
-    Replica, SpaceId, SpaceView, Target, Ticket, Wish,
+    Action, DeviceId, Event, LogId, MemberView, ObjectEdit, ObjectId, ObjectView, Outcome,
+    Receipts, Replica, SpaceId, SpaceView, Target, Ticket, Wish,
 };
 
 use crate::api::types;
@@ -290,9 +290,9 @@ impl Space {
     async fn next_ack(&self, events: &mut Subscription) -> Result<()> {
         loop {
             match events.next().await.ok_or_else(Failure::stopped)? {
-                Notice::Event(Event::Replicated { space, .. } | Event::MembersChanged { space })
-                    if space == self.id =>
-                {
+                Notice::Event(
+                    Event::Replicated { space, .. } | Event::MembersChanged { space },
+                ) if space == self.id => {
                     return Ok(());
                 }
                 Notice::Resync { .. } => return Ok(()),

@@ -102,9 +102,9 @@ impl Conduct {
 
     /// Everybody who is shut out.
     pub(crate) fn shut(&self, now: Time) -> impl Iterator<Item = (DeviceId, Time, Rejection)> {
-        self.by
-            .iter()
-            .filter_map(move |(device, record)| Some((*device, record.shut_until(now)?, record.last)))
+        self.by.iter().filter_map(move |(device, record)| {
+            Some((*device, record.shut_until(now)?, record.last))
+        })
     }
 
     /// Forgets the least of all offenders when there are too many.

@@ -47,7 +47,8 @@ pub use membership::Role;
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};
-pub use why::{Cause, Here, Lacks, PeerWhy, SyncView, Why};
 pub use view::{
-    Counters, GreyView, LinkView, LogView, MemberReceipt, MemberView, ObjectView, Receipts, SpaceView,
+    Counters, GreyView, LinkView, LogView, MemberReceipt, MemberView, ObjectView, Receipts,
+    SpaceView,
 };
+pub use why::{Cause, Here, Lacks, PeerWhy, SyncView, Why};

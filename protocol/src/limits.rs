@@ -98,12 +98,8 @@ pub const PACE_OF_MEMBERS: Pace = Pace {
     bytes_max: 32 * 1024 * 1024,
 };
 /// The pace of a peer that has proven nothing.
-pub const PACE_OF_STRANGERS: Pace = Pace {
-    frames_per_s: 20,
-    frames_max: 200,
-    bytes_per_s: 64 * 1024,
-    bytes_max: 4 * 1024 * 1024,
-};
+pub const PACE_OF_STRANGERS: Pace =
+    Pace { frames_per_s: 20, frames_max: 200, bytes_per_s: 64 * 1024, bytes_max: 4 * 1024 * 1024 };
 /// Frames by which a peer may answer each frame with a run that it is sent, beyond its pace.
 pub const ANSWERS_PER_FRAME: u64 = 4;
 /// Bytes by which a peer may answer each frame with a run that it is sent, beyond its pace.

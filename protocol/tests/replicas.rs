@@ -6,8 +6,9 @@ use std::sync::Arc;
 use meshwork_crdt::{Edit, Kind, Value};
 use meshwork_protocol::store::{MemoryStore, Store, StoreError, WriteBatch};
 use meshwork_protocol::{
-    Action, Cause, DeviceId, Effects, Event, Here, Host, Identity, Input, LinkId, ObjectEdit, Outcome, Refusal,
-    Replica, Role, SpaceId, Target, Ticket, Time, Timer, Wish, WishId, limits,
+    Action, Cause, DeviceId, Effects, Event, Here, Host, Identity, Input, Lacks, LinkId,
+    ObjectEdit, Outcome, Refusal, Replica, Role, SpaceId, Target, Ticket, Time, Timer, Wish,
+    WishId, limits,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -721,7 +722,8 @@ fn a_flood_is_dropped_unread_ends_the_link_and_does_not_keep_others_waiting() {
     mesh.devices.extend(Mesh::new(3).devices.pop());
     mesh.connect(0, 2);
     let link = mesh.devices[0].links.iter().find(|(_, far, _)| *far == 2).unwrap().0;
-    let hello = mesh.recorded.iter().find(|(from, to, _)| (*from, *to) == (2, 0)).unwrap().2.clone();
+    let hello =
+        mesh.recorded.iter().find(|(from, to, _)| (*from, *to) == (2, 0)).unwrap().2.clone();
     let before = mesh.devices[0].replica.counters();
     let most = 2 * limits::PACE_OF_STRANGERS.frames_max + 1_000;
     let mut sent = 0;
@@ -738,11 +740,14 @@ fn a_flood_is_dropped_unread_ends_the_link_and_does_not_keep_others_waiting() {
     }
     assert!(sent < most, "the link ends");
     let after = mesh.devices[0].replica.counters();
-    assert!(after.frames_dropped - before.frames_dropped >= limits::PACE_OF_STRANGERS.frames_max / 2);
-    let flooder = mesh.id(2);
-    let shut = mesh.devices[0].events.iter().any(
-        |event| matches!(event, Event::GreyListed { peer, .. } if *peer == flooder),
+    assert!(
+        after.frames_dropped - before.frames_dropped >= limits::PACE_OF_STRANGERS.frames_max / 2
     );
+    let flooder = mesh.id(2);
+    let shut = mesh.devices[0]
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::GreyListed { peer, .. } if *peer == flooder));
     assert!(shut);
     mesh.connect(0, 2);
     assert!(mesh.devices[0].links.iter().all(|(_, far, _)| *far != 2), "it is not let in again");
@@ -859,4 +864,79 @@ fn why_names_what_keeps_two_devices_apart() {
     let third = mesh.id(2);
     let third = told.peers.iter().find(|peer| peer.device == third).unwrap();
     assert_eq!(third.causes, [Cause::NeverMet], "its entries came by way of another");
+}
+
+#[test]
+fn a_member_that_floods_is_shut_out_as_well_and_nothing_grows() {
+    let (mut mesh, space) = pair();
+    mesh.put(1, space, "a", "b");
+    let link = mesh.devices[0].links[0].0;
+    let frames: Vec<Vec<u8>> =
+        mesh.recorded.iter().filter(|(_, to, _)| *to == 0).map(|(.., f)| f.clone()).collect();
+    let before = mesh.devices[0].replica.counters();
+    let (mut sent, mut answered) = (0_u64, 0);
+    let flooder = mesh.id(1);
+    let over = |event: &Event| matches!(event, Event::GreyListed { peer, .. } if *peer == flooder);
+    while !mesh.devices[0].events.iter().any(over) {
+        let inputs = frames.iter().map(|bytes| Input::Received { link, bytes: bytes.clone() });
+        mesh.inputs(0, inputs.collect());
+        sent += frames.len() as u64;
+        answered += mesh.wire.drain(..).count();
+        assert!(sent < 20 * limits::PACE_OF_MEMBERS.frames_max, "it goes on for ever");
+    }
+    let after = mesh.devices[0].replica.counters();
+    assert_eq!(after.entries_received, before.entries_received);
+    assert!(after.frames_dropped > 0);
+    assert!(answered as u64 <= 2 * limits::PACE_OF_MEMBERS.frames_max, "{answered} answers");
+    assert!(mesh.devices[0].replica.links().is_empty());
+    assert_eq!(mesh.devices[0].replica.grey_listed(mesh.now).len(), 1);
+    let now = mesh.now;
+    let told = mesh.devices[0].replica.why(space, now).unwrap().unwrap();
+    assert!(matches!(told.peers[0].causes[..], [Cause::GreyListed { .. }]), "{told:?}");
+}
+
+#[test]
+fn why_names_the_first_entry_that_others_wait_for_and_who_could_have_it() {
+    let mut mesh = Mesh::new(3);
+    let space = mesh.create(0, "work");
+    let ticket = mesh.invite(0, space, 2);
+    mesh.connect(0, 1);
+    mesh.join(1, &ticket);
+    mesh.connect(1, 2);
+    mesh.join(2, &ticket);
+    mesh.pass_ms(1_000);
+    mesh.put(1, space, "warm", "up");
+    let log = mesh.devices[0].replica.space(space).unwrap().own_log.unwrap();
+    let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
+    let edits = vec![ObjectEdit { target, action: Action::Change(Edit::Increment(1)) }];
+    mesh.input(0, Input::Wished { wish: WishId(99), what: Wish::Edit { space, edits } });
+    while let Some((to, link, bytes)) = mesh.wire.pop_front() {
+        if to != 2 {
+            mesh.input(to, Input::Received { link, bytes });
+        }
+    }
+    let seq = mesh.devices[0].replica.space(space).unwrap();
+    let seq = seq.logs.iter().find(|view| view.log == log).unwrap().seq;
+    mesh.put(1, space, "after", "that");
+    let now = mesh.now;
+    let told = mesh.devices[2].replica.why(space, now).unwrap().unwrap();
+    let (zero, one) = (mesh.id(0), mesh.id(1));
+    let [
+        Here::Waits {
+            author,
+            entries: 1,
+            lacks: Lacks::Entry { log: l, seq: s, here: false, holders },
+            ..
+        },
+    ] = &told.here[..]
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!((*author, *l, *s), (one, log, seq));
+    assert!(holders.contains(&zero) && holders.contains(&one), "{holders:?}");
+    assert!(!told.synced);
+    mesh.pass_ms(5_000);
+    let now = mesh.now;
+    assert!(mesh.devices[2].replica.why(space, now).unwrap().unwrap().here.is_empty());
+    mesh.assert_converged(space);
 }

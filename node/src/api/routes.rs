@@ -212,10 +212,7 @@ async fn members(State(node): State<Node>, Path(space): Path<String>) -> Result<
     Ok(Json(members.into_iter().map(Member::from).collect()))
 }
 
-async fn receipts(
-    State(node): State<Node>,
-    Path(space): Path<String>,
-) -> Result<Json<Receipts>> {
+async fn receipts(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Receipts>> {
     Ok(Json(node.resolve(&space).await?.receipts().await?.into()))
 }
 

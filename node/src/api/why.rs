@@ -101,7 +101,8 @@ impl Why {
         let telling = Telling { names, space: &causes.name, now };
         let peers = causes.peers.iter().map(|peer| {
             let attempt = if peer.linked { None } else { attempt(peer.device) };
-            let reasons = peer.causes.iter().map(|cause| telling.cause(peer, cause, attempt.as_ref()));
+            let reasons =
+                peer.causes.iter().map(|cause| telling.cause(peer, cause, attempt.as_ref()));
             WhyPeer {
                 device: peer.device.to_string(),
                 name: telling.name(peer.device),
@@ -160,16 +161,21 @@ impl Telling<'_> {
                 let names: Vec<String> = holders.iter().map(|one| self.name(*one)).collect();
                 let (sentence, hint) = if *here {
                     (
-                        format!("{what} cannot be shown before entry {seq} of log {short}, which waits itself"),
+                        format!(
+                            "{what} cannot be shown before entry {seq} of log {short}, which waits itself"
+                        ),
                         "see what that one waits for".to_owned(),
                     )
                 } else {
                     let hint = match names.as_slice() {
-                        [] => "connect with more members: nobody known to hold it is named".to_owned(),
+                        [] => {
+                            "connect with more members: nobody known to hold it is named".to_owned()
+                        }
                         names => format!("connect with {}, who could have it", names.join(" or ")),
                     };
-                    let sentence =
-                        format!("{what} cannot be shown before entry {seq} of log {short}, which is not here");
+                    let sentence = format!(
+                        "{what} cannot be shown before entry {seq} of log {short}, which is not here"
+                    );
                     (sentence, hint)
                 };
                 Reason {

@@ -34,7 +34,8 @@ impl Attempts {
         }
         let (addresses, error) = match error {
             DialError::Transport(failures) => {
-                let addresses = failures.iter().map(|(address, _)| super::without_peer(address.clone()));
+                let addresses =
+                    failures.iter().map(|(address, _)| super::without_peer(address.clone()));
                 let first = failures.first().map(|(_, error)| innermost(error));
                 (addresses.take(2 * ADDRESSES_MAX).collect(), first.unwrap_or_default())
             }

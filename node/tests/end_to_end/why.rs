@@ -34,14 +34,18 @@ fn who_holds_what_is_known_while_it_is_away_and_after_a_restart() {
     until(&b, &["why"], in_sync);
     assert!(a.ok(&["space", "list"]).ends_with("in sync"));
     assert_eq!(b.stop(), 0);
-    let gone = |ran: &Ran| ran.stdout.contains("not connected; held everything when it was last there");
+    let gone =
+        |ran: &Ran| ran.stdout.contains("not connected; held everything when it was last there");
     assert_eq!(until(&a, &["why", "home"], gone).code, 0, "nothing is missing anywhere");
     a.ok(&["put", "home", "x", "2"]);
     assert_eq!(a.stop(), 0);
     a.start(&[]);
     let why = a.run(&["why", "home"]);
     assert_eq!(why.code, NOT_SYNCED, "{why:?}");
-    assert!(why.stdout.starts_with("home: not in sync\n  b: b is not connected, last seen "), "{why:?}");
+    assert!(
+        why.stdout.starts_with("home: not in sync\n  b: b is not connected, last seen "),
+        "{why:?}"
+    );
     assert!(why.stdout.contains("it is 1 entry behind\n    hint: "), "{why:?}");
     assert!(why.stderr.contains("1 space is not in sync"), "{why:?}");
     let listed = a.ok(&["space", "list"]);

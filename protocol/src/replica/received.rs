@@ -88,7 +88,8 @@ impl Replica {
         effects.events.push(Event::Rejected { link, peer, rejection });
         let Some(until) = self.conduct.refused(peer, rejection, now) else { return };
         effects.events.push(Event::GreyListed { peer, until, rejection });
-        let of_peer = |(link, session): (&LinkId, &Session)| (session.peer == peer).then_some(*link);
+        let of_peer =
+            |(link, session): (&LinkId, &Session)| (session.peer == peer).then_some(*link);
         let links: Vec<LinkId> = self.sessions.iter().filter_map(of_peer).collect();
         for link in links {
             self.on_peer_gone(link, now, rng, effects);

@@ -24,7 +24,9 @@ impl Replica {
         })?;
         let (Some(mut here), Some(space)) = (waits, self.spaces.get(&id)) else { return Ok(None) };
         for waits in &mut here {
-            if let Here::Waits { lacks: Lacks::Entry { log, seq, here: false, holders }, .. } = waits {
+            if let Here::Waits { lacks: Lacks::Entry { log, seq, here: false, holders }, .. } =
+                waits
+            {
                 for session in self.sessions.values() {
                     let shared = session.shared.get(&id);
                     let progress = shared.and_then(|shared| shared.progress.get(log));
@@ -46,12 +48,12 @@ impl Replica {
     /// The devices that matter to a space: its members, who has proven it, and while this device waits to be
     /// let in, everybody it is linked with.
     fn others(&self, space: &Space) -> Vec<DeviceId> {
-        let linked = self.sessions.values().filter(|session| {
-            space.joining.is_some() || session.shared.contains_key(&space.id)
-        });
+        let linked = self
+            .sessions
+            .values()
+            .filter(|session| space.joining.is_some() || session.shared.contains_key(&space.id));
         let members = space.membership.roster().members.keys().copied();
-        let mut others: Vec<DeviceId> =
-            members.chain(linked.map(|session| session.peer)).collect();
+        let mut others: Vec<DeviceId> = members.chain(linked.map(|session| session.peer)).collect();
         others.sort_unstable();
         others.dedup();
         others.retain(|device| *device != self.device());

@@ -58,9 +58,8 @@ impl Rate {
         let ms = now.0.saturating_sub(self.filled.0);
         self.filled = now;
         let more = |per_s: u64| i64::try_from(per_s.saturating_mul(ms)).unwrap_or(i64::MAX);
-        let filled = |level: i64, per_s: u64, most: u64| {
-            level.saturating_add(more(per_s)).min(milli(most))
-        };
+        let filled =
+            |level: i64, per_s: u64, most: u64| level.saturating_add(more(per_s)).min(milli(most));
         self.frames = filled(self.frames, pace.frames_per_s, pace.frames_max);
         self.bytes = filled(self.bytes, pace.bytes_per_s, pace.bytes_max);
     }
@@ -74,12 +73,14 @@ fn milli(whole: u64) -> i64 {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { frames_per_s: 10, frames_max: 20, bytes_per_s: 1_000, bytes_max: 4_000 };
+    const PACE: Pace =
+        Pace { frames_per_s: 10, frames_max: 20, bytes_per_s: 1_000, bytes_max: 4_000 };
 
     #[test]
     fn a_burst_is_welcome_then_the_pace_holds_then_it_is_a_flood() {
         let mut rate = Rate::new(&PACE, Time(0));
-        let mut at = |n: u64, ms| (0..n).map(|_| rate.admit(&PACE, 1, 1, Time(ms))).max_by_key(|e| *e as u8);
+        let mut at =
+            |n: u64, ms| (0..n).map(|_| rate.admit(&PACE, 1, 1, Time(ms))).max_by_key(|e| *e as u8);
         assert_eq!(at(20, 0), Some(Entrance::Welcome));
         assert_eq!(at(1, 0), Some(Entrance::TooFast));
         assert_eq!(at(1, 200), Some(Entrance::Welcome), "time has paid for both");

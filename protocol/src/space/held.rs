@@ -157,8 +157,7 @@ impl Space {
     /// How far this device's log is held by one device, by two, and so on, this one included.
     pub(crate) fn replicated(&self) -> Vec<u64> {
         let members = self.membership.roster().members.keys();
-        let mut heads: Vec<u64> =
-            members.map(|device| self.holds(*device, self.own_log)).collect();
+        let mut heads: Vec<u64> = members.map(|device| self.holds(*device, self.own_log)).collect();
         heads.sort_unstable_by(|a, b| b.cmp(a));
         heads
     }

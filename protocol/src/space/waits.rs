@@ -23,14 +23,14 @@ impl Space {
         let run = self.stored_run(id, seq, turn)?;
         let lacks = match run.open(self.pseudonym, seq, &mut self.keyring, &voice) {
             Opening::NoKey => Lacks::Key,
-            Opening::Opened(opened) => self.first_lack(&opened)?,
+            Opening::Opened(opened) => self.first_lack(&opened, author)?,
             Opening::Unreadable => return None,
         };
         Some(Here::Waits { log: id, seq, author, entries, lacks })
     }
 
-    /// The first entry that another builds on and that is not applied here.
-    fn first_lack(&self, opened: &Opened) -> Option<Lacks> {
+    /// The first entry that another builds on and that is not applied here. Whoever wrote either holds it.
+    fn first_lack(&self, opened: &Opened, reader: DeviceId) -> Option<Lacks> {
         opened.body.deps.iter().find_map(|(index, seq)| {
             let place = usize::try_from(*index).ok()?.checked_sub(1)?;
             let log = *opened.body.logs.get(place)?;
@@ -41,10 +41,12 @@ impl Space {
             }
             let here = known.is_some_and(|known| known.head.seq > applied);
             let seq = applied + 1;
-            let author = known.map(|known| known.opening.device);
+            let writer = known.map(|known| known.opening.device);
             let told = |device: &DeviceId| {
                 *device != self.own.device
-                    && (Some(*device) == author || self.held.get(*device, log) >= seq)
+                    && (*device == reader
+                        || Some(*device) == writer
+                        || self.held.get(*device, log) >= seq)
             };
             let members = self.membership.roster().members.keys().copied();
             Some(Lacks::Entry { log, seq, here, holders: members.filter(told).collect() })

@@ -90,11 +90,20 @@ pub struct Pace {
     /// Bytes at once.
     pub bytes_max: u64,
 }
-/// The pace of a peer that has proven a space, of whatever role.
+/// The pace of a peer that is a member of a space both have proven, of whatever role: any of them may pass on
+/// what others wrote.
 pub const PACE_OF_MEMBERS: Pace = Pace {
     frames_per_s: 2_000,
     frames_max: 20_000,
     bytes_per_s: 4 * 1024 * 1024,
+    bytes_max: 32 * 1024 * 1024,
+};
+/// The pace of a peer that has proven a space and is no member: it may ask to be let in, and send the proof
+/// that it is one.
+pub const PACE_OF_GUESTS: Pace = Pace {
+    frames_per_s: 20,
+    frames_max: 400,
+    bytes_per_s: 1024 * 1024,
     bytes_max: 32 * 1024 * 1024,
 };
 /// The pace of a peer that has proven nothing.

@@ -24,6 +24,7 @@ pub(crate) struct Session {
     /// What was claimed here, each with whether it stands for a space; others are padding.
     pub claimed: Vec<(Claim, bool)>,
     pub shared: BTreeMap<SpaceId, Shared>,
+    pace: &'static Pace,
     rate: Rate,
     /// Run bytes sent to the peer.
     pub sent: u64,
@@ -128,6 +129,7 @@ impl Session {
             claims: Vec::new(),
             claimed: Vec::new(),
             shared: BTreeMap::new(),
+            pace: &limits::PACE_OF_STRANGERS,
             rate: Rate::new(&limits::PACE_OF_STRANGERS, now),
             sent: 0,
             granted: limits::CREDIT_BYTES,
@@ -145,28 +147,22 @@ impl Session {
         self.shared.iter().find(|(_, shared)| shared.tag_in == tag).map(|(space, _)| *space)
     }
 
-    /// How fast the peer may speak.
-    fn pace(&self) -> &'static Pace {
-        if self.shared.is_empty() { &limits::PACE_OF_STRANGERS } else { &limits::PACE_OF_MEMBERS }
+    /// Sets how fast the peer may speak from now on.
+    pub(crate) fn keep_pace(&mut self, pace: &'static Pace, now: Time) {
+        if self.pace != pace {
+            self.pace = pace;
+            self.rate = Rate::new(pace, now);
+        }
     }
 
     /// Whether a frame that costs so much is to be looked at.
     pub(crate) fn admit(&mut self, frames: u64, bytes: u64, now: Time) -> Entrance {
-        let pace = self.pace();
-        self.rate.admit(pace, frames, bytes, now)
+        self.rate.admit(self.pace, frames, bytes, now)
     }
 
     /// Frames with runs are sent to the peer, which may acknowledge them.
     pub(crate) fn may_answer(&mut self, frames: u64) {
-        let pace = self.pace();
-        self.rate.may_answer(pace, frames);
-    }
-
-    /// The peer has proven its first space: what it may say at once has grown.
-    pub(crate) fn quicken(&mut self, now: Time) {
-        if self.shared.len() == 1 {
-            self.rate = Rate::new(&limits::PACE_OF_MEMBERS, now);
-        }
+        self.rate.may_answer(self.pace, frames);
     }
 
     pub(crate) fn credit(&self) -> u64 {

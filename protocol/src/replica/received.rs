@@ -9,7 +9,7 @@ use crate::entry::{Bytes, SealedRun};
 use crate::envelope;
 use crate::identity;
 use crate::ids::{DeviceId, LinkId, LogId, SpaceId, Time};
-use crate::limits;
+use crate::limits::{self, Pace};
 use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::rejection::Rejection;
 use crate::session::{self, Entrance, Session, Shared};
@@ -28,11 +28,14 @@ impl Replica {
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
     ) {
+        let Some(pace) = self.pace(link) else { return };
         let Some(session) = self.sessions.get_mut(&link) else { return };
+        session.keep_pace(pace, now);
         self.counters.frames_received += 1;
         self.counters.bytes_received += bytes.len() as u64;
         let (peer, run) = (session.peer, is_run(bytes));
-        let cost = if run && !session.shared.is_empty() { (0, 0) } else { cost(bytes) };
+        let bounded = run && pace == &limits::PACE_OF_MEMBERS;
+        let cost = if bounded { (0, 0) } else { cost(bytes) };
         match session.admit(cost.0, cost.1, now) {
             Entrance::Welcome => {}
             Entrance::TooFast => {
@@ -73,6 +76,24 @@ impl Replica {
             Ok(()) => self.conduct.accepted(peer),
             Err(rejection) => self.on_rejection(link, rejection, now, rng, effects),
         }
+    }
+
+    /// How fast the peer of a link may speak. Who waits to be let in takes whoever has proven the space for a
+    /// member.
+    fn pace(&self, link: LinkId) -> Option<&'static Pace> {
+        let session = self.sessions.get(&link)?;
+        let member = |id| {
+            self.spaces.get(id).is_some_and(|space| {
+                space.joining.is_some() || space.membership.roster().may(session.peer, Role::Relay)
+            })
+        };
+        Some(if session.shared.is_empty() {
+            &limits::PACE_OF_STRANGERS
+        } else if session.shared.keys().any(member) {
+            &limits::PACE_OF_MEMBERS
+        } else {
+            &limits::PACE_OF_GUESTS
+        })
     }
 
     fn on_rejection(
@@ -184,7 +205,6 @@ impl Replica {
             if let (Some(tag_out), Some(tag_in)) = (ours_for, theirs_for) {
                 let shared = Shared::new((tag_out, tag_in), &space.secret, &ours, &theirs);
                 session.shared.insert(space.id, shared);
-                session.quicken(now);
                 started.push(space.id);
             }
         }

@@ -414,7 +414,12 @@ impl Replica {
         let seq = known.head.seq + 1;
         let ahead = frame.low.wrapping_sub(low_byte(seq));
         if ahead >= 128 {
-            self.on_repeated(link, id, log, seq - u64::from(ahead.wrapping_neg()), now, effects);
+            // There is no entry before the first: a number that leads there is none of this log.
+            if let Some(last) = seq.checked_sub(u64::from(ahead.wrapping_neg()))
+                && last > 0
+            {
+                self.on_repeated(link, id, log, last, now, effects);
+            }
             return Ok(());
         }
         let Some(under) = known.under_next(seq).filter(|_| ahead == 0) else { return Ok(()) };

@@ -89,9 +89,10 @@ proptest! {
                 }
                 // Takes over what another holds, and says so.
                 1 => {
-                    for l in 0..4 {
-                        truth[a][l] = truth[a][l].max(truth[b][l]);
-                        on_their_way.push((a, l, truth[a][l], Word::AtLeast));
+                    let other = truth[b];
+                    for (l, (mine, theirs)) in truth[a].iter_mut().zip(other).enumerate() {
+                        *mine = theirs.max(*mine);
+                        on_their_way.push((a, l, *mine, Word::AtLeast));
                     }
                 }
                 // Something that was said reaches the one who watches.

@@ -705,6 +705,30 @@ fn a_cold_sync_moves_thousands_of_entries_under_few_signatures() {
     assert_eq!(mesh.rejections(), 0);
 }
 
+/// As fast as the engines go: the clock stands still.
+#[test]
+fn a_sync_at_full_speed_from_two_devices_at_once_is_not_slowed_down() {
+    let mut mesh = Mesh::new(3);
+    let space = mesh.create(0, "work");
+    let ticket = mesh.invite(0, space, 2);
+    mesh.connect(0, 1);
+    mesh.join(1, &ticket);
+    for n in 0..1_500 {
+        mesh.edit(n % 2, space, &format!("o{}", n % 50), Kind::Counter, Edit::Increment(1));
+    }
+    mesh.connect(0, 2);
+    mesh.connect(1, 2);
+    mesh.join(2, &ticket);
+    for n in 0..600 {
+        mesh.edit(n % 3, space, "live", Kind::Counter, Edit::Increment(1));
+    }
+    mesh.assert_converged(space);
+    for device in &mesh.devices {
+        assert_eq!(device.replica.counters().frames_dropped, 0);
+    }
+    assert_eq!(mesh.rejections(), 0);
+}
+
 #[test]
 fn equal_replicas_reconnect_with_digests_alone() {
     let (mut mesh, space) = pair();

@@ -2,8 +2,8 @@
 //!
 //! [`Replica::handle`] is the only mutator: inputs in, effects out, and it cannot fail. The host drains the
 //! effects once per group of inputs. Reads see what has been handled. The branches live beside this file:
-//! `received` (frames), `heads` (what peers hold), `receipts` (what is remembered of that), `wishes` (the user), `spread` (what is owed to peers), `views` (reads),
-//! `why` (what keeps devices apart).
+//! `admission` (which frames), `received` (frames), `heads` (what peers hold), `receipts` (what is remembered of
+//! that), `wishes` (the user), `spread` (what is owed to peers), `views` (reads), `why` (what keeps devices apart).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use crate::view::Counters;
 use crate::why::SyncView;
 use crate::wire::{Frame, Hello};
 
+mod admission;
 mod heads;
 mod receipts;
 mod received;

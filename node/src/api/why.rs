@@ -234,6 +234,13 @@ impl Telling<'_> {
                 format!("the link with {name} is up and it has not said what it shares yet"),
                 "wait a moment; if it stays so, update meshwork there",
             ),
+            linked => self.linked(&name, linked),
+        }
+    }
+
+    /// What keeps apart two devices that are linked.
+    fn linked(&self, name: &str, cause: &Cause) -> Reason {
+        match cause {
             Cause::NotProven => Reason::new(
                 "not_proven",
                 format!("{name} is connected and does not share {} yet", self.space),
@@ -280,7 +287,9 @@ impl Telling<'_> {
                 log: Some(log.to_string()),
                 ..Reason::new(
                     "parted",
-                    format!("{name} holds other entries of a log: its author's disk was copied or restored"),
+                    format!(
+                        "{name} holds other entries of a log: its author's disk was copied or restored"
+                    ),
                     "nothing of that log is exchanged; its author should start anew from a ticket",
                 )
             },

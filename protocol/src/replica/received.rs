@@ -6,17 +6,15 @@ use super::heads::{ANSWER_EVERY_MS, Telling};
 use super::{Replica, spread, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
-use crate::envelope;
 use crate::identity;
 use crate::ids::{DeviceId, LinkId, LogId, SpaceId, Time};
-use crate::limits::{self, Pace};
+use crate::limits;
 use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::rejection::Rejection;
-use crate::session::{self, Entrance, Session, Shared};
+use crate::session::{self, Shared};
 use crate::turn::Turn;
 use crate::wire::{
-    Ack, Claim, Claims, Credit, Entries, Frame, Hello, KIND_ENTRIES, KIND_NEXT, KIND_OPERATIONS,
-    Next, Operations, Refused, Spread, Tag,
+    Ack, Claim, Claims, Credit, Entries, Frame, Hello, Next, Operations, Refused, Spread, Tag,
 };
 
 impl Replica {
@@ -28,25 +26,7 @@ impl Replica {
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
     ) {
-        let Some(pace) = self.pace(link) else { return };
-        let Some(session) = self.sessions.get_mut(&link) else { return };
-        session.keep_pace(pace, now);
-        self.counters.frames_received += 1;
-        self.counters.bytes_received += bytes.len() as u64;
-        let (peer, run) = (session.peer, is_run(bytes));
-        let bounded = run && pace == &limits::PACE_OF_MEMBERS;
-        let cost = if bounded { (0, 0) } else { cost(bytes) };
-        match session.admit(cost.0, cost.1, now) {
-            Entrance::Welcome => {}
-            Entrance::TooFast => {
-                self.counters.frames_dropped += 1;
-                return;
-            }
-            Entrance::Flood => {
-                self.on_rejection(link, Rejection::Flood, now, rng, effects);
-                return;
-            }
-        }
+        let Some((peer, run)) = self.admitted(link, bytes, now, rng, effects) else { return };
         let entries = self.counters.entries_received;
         let result = match Frame::decode(bytes) {
             Err(rejection) => Err(rejection),
@@ -64,57 +44,12 @@ impl Replica {
                 Frame::Refused(refused) => self.on_refused(link, &refused, now, effects),
             },
         };
-        let useless = run && self.counters.entries_received == entries;
-        if useless
-            && bytes.len() < limits::RUN_BYTES_UNCOUNTED
-            && let Some(session) = self.sessions.get_mut(&link)
-        {
-            // A flood is met with the next frame.
-            session.admit(1, 0, now);
+        if run && self.counters.entries_received == entries {
+            self.count_useless(link, bytes, now);
         }
         match result {
             Ok(()) => self.conduct.accepted(peer),
             Err(rejection) => self.on_rejection(link, rejection, now, rng, effects),
-        }
-    }
-
-    /// How fast the peer of a link may speak. Who waits to be let in takes whoever has proven the space for a
-    /// member.
-    fn pace(&self, link: LinkId) -> Option<&'static Pace> {
-        let session = self.sessions.get(&link)?;
-        let member = |id| {
-            self.spaces.get(id).is_some_and(|space| {
-                space.joining.is_some() || space.membership.roster().may(session.peer, Role::Relay)
-            })
-        };
-        Some(if session.shared.is_empty() {
-            &limits::PACE_OF_STRANGERS
-        } else if session.shared.keys().any(member) {
-            &limits::PACE_OF_MEMBERS
-        } else {
-            &limits::PACE_OF_GUESTS
-        })
-    }
-
-    fn on_rejection(
-        &mut self,
-        link: LinkId,
-        rejection: Rejection,
-        now: Time,
-        rng: &mut dyn CryptoRng,
-        effects: &mut Effects,
-    ) {
-        self.counters.rejections += 1;
-        let Some(peer) = self.sessions.get(&link).map(|session| session.peer) else { return };
-        effects.events.push(Event::Rejected { link, peer, rejection });
-        let Some(until) = self.conduct.refused(peer, rejection, now) else { return };
-        effects.events.push(Event::GreyListed { peer, until, rejection });
-        let of_peer =
-            |(link, session): (&LinkId, &Session)| (session.peer == peer).then_some(*link);
-        let links: Vec<LinkId> = self.sessions.iter().filter_map(of_peer).collect();
-        for link in links {
-            self.on_peer_gone(link, now, rng, effects);
-            effects.close.push(link);
         }
     }
 
@@ -579,18 +514,6 @@ impl Replica {
         }
         Ok(())
     }
-}
-
-/// Whether a frame carries entries, which credit bounds.
-fn is_run(bytes: &[u8]) -> bool {
-    matches!(envelope::split(bytes).map(|frame| frame.kind), Some(KIND_ENTRIES | KIND_NEXT))
-}
-
-/// What a frame costs of its sender's pace: frames, bytes.
-fn cost(bytes: &[u8]) -> (u64, u64) {
-    let operations = envelope::split(bytes).is_some_and(|frame| frame.kind == KIND_OPERATIONS);
-    let weight = if operations { limits::OPERATION_BYTES_WEIGHT } else { 1 };
-    (1, weight * bytes.len() as u64)
 }
 
 /// The low byte of a number, which the next entry of a log is known by.

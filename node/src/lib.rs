@@ -35,8 +35,8 @@ pub use failure::{Failure, FailureKind, Result};
 pub use meshwork_crdt as crdt;
 pub use meshwork_crdt::{Edit, HybridTime, Kind, LogId, Object, Path, Shape, Text, Value};
 pub use meshwork_protocol::{
-    Action, Counters, DeviceId, Event, LinkView, MemberView, ObjectEdit, ObjectId, ObjectView,
-    Receipts, Role, SpaceId, SpaceView, Target, Ticket, Time,
+    Action, Cause, Counters, DeviceId, Event, LinkView, MemberView, ObjectEdit, ObjectId,
+    ObjectView, Receipts, Rejection, Role, SpaceId, SpaceView, SyncView, Target, Ticket, Time,
 };
 pub use node::{Invitation, Node};
 pub use space::{Change, Frontier, Put, Receipt, Snapshot, Space, Update, Watch};

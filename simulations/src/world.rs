@@ -293,8 +293,18 @@ impl World {
         pairs
     }
 
+    /// Everything works from now on. Links that have damaged frames are made anew, as by a transport that notices:
+    /// what a damaged frame said about a link lasts as long as the link.
     fn heal(&mut self) {
+        let damaging = self.faults.corruption_per_mille > 0;
         self.faults = Faults::none();
+        for device in 0..self.devices.len() {
+            while let Some(link) = self.devices[device].links.keys().next().copied()
+                && damaging
+            {
+                self.unlink(device, link);
+            }
+        }
         for device in 0..self.devices.len() {
             if self.devices[device].replica.is_none() {
                 self.start(device);

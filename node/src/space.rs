@@ -249,7 +249,11 @@ impl Space {
     pub async fn why(&self) -> Result<types::Why> {
         let (id, now) = (self.id, clock::now());
         let causes = found(self.node.engine().query(move |replica| replica.why(id, now)).await?)?;
-        Ok(types::Why::new(&causes, now, |device| self.node.attempt(device)))
+        let mut told = types::Why::new(&causes, now, |device| self.node.attempt(device));
+        if !told.synced && !self.node.online() {
+            told.here.insert(0, types::Reason::offline());
+        }
+        Ok(told)
     }
 
     /// A digest of the state of all objects: equal on devices that have applied the same entries.

@@ -79,6 +79,11 @@ impl Reason {
         }
     }
 
+    /// The node was taken off the network.
+    pub(crate) fn offline() -> Self {
+        Self::new("offline", "this device was taken off the network", "go back: meshwork online")
+    }
+
     fn entries(self, entries: u64) -> Self {
         Self { entries: Some(entries), ..self }
     }

@@ -75,6 +75,9 @@ fn why_says_where_a_device_was_looked_for() {
     let why = until(&b, &["why", "home"], tried);
     assert_eq!(why.code, NOT_SYNCED, "{why:?}");
     assert!(why.stdout.contains("a is not connected, last seen "), "{why:?}");
+    b.ok(&["offline"]);
+    let why = b.run(&["why", "home"]);
+    assert!(why.stdout.contains("this device was taken off the network"), "{why:?}");
 }
 
 #[test]

@@ -8,3 +8,6 @@ mod routes;
 pub(crate) mod server;
 pub mod types;
 mod watch;
+mod why;
+
+pub(crate) use why::ago;

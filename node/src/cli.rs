@@ -26,6 +26,7 @@ mod terminal;
 mod types;
 mod up;
 mod watch;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +88,7 @@ enum Verb {
     Status(status::Status),
     Share(share::Share),
     Peers(peers::Peers),
+    Why(why::Why),
     Online(online::Online),
     Offline(online::Offline),
     Stop(stop::Stop),
@@ -149,6 +151,7 @@ impl Verb {
             Self::Status(verb) => verb.run(context),
             Self::Share(verb) => verb.run(context),
             Self::Peers(verb) => verb.run(context),
+            Self::Why(verb) => verb.run(context),
             Self::Online(verb) => verb.run(context),
             Self::Offline(verb) => verb.run(context),
             Self::Stop(verb) => verb.run(context),

@@ -39,13 +39,15 @@ pub enum FailureKind {
     NotRunning,
     /// The identity is sealed, and what would open it is missing or wrong.
     Sealed,
+    /// Not every device is known to hold everything yet.
+    NotSynced,
     /// A bug in this program.
     Internal,
 }
 
 impl FailureKind {
     /// Every kind, in the order of their exit codes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Usage,
         Self::Config,
         Self::Network,
@@ -57,6 +59,7 @@ impl FailureKind {
         Self::InUse,
         Self::NotRunning,
         Self::Sealed,
+        Self::NotSynced,
         Self::Internal,
     ];
 
@@ -91,6 +94,7 @@ impl FailureKind {
             Self::InUse => (10, 409, "another process uses the data directory"),
             Self::NotRunning => (11, 503, "no daemon is running"),
             Self::Sealed => (12, 403, "the identity is sealed, and no passphrase or key opens it"),
+            Self::NotSynced => (13, 409, "not every device is known to hold everything yet"),
             Self::Internal => (70, 500, "a bug in meshwork"),
         }
     }

@@ -37,8 +37,8 @@ pub use identity::{PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN, Passphrase};
 pub use meshwork_crdt as crdt;
 pub use meshwork_crdt::{Edit, HybridTime, Kind, LogId, Object, Path, Shape, Text, Value};
 pub use meshwork_protocol::{
-    Action, Counters, DeviceId, Event, LinkView, MemberId, MemberView, ObjectEdit, ObjectId,
-    ObjectView, Phrase, Role, SpaceId, SpaceView, Target, Ticket, Time,
+    Action, Cause, Counters, DeviceId, Event, LinkView, MemberId, MemberView, ObjectEdit, ObjectId,
+    ObjectView, Phrase, Receipts, Rejection, Role, SpaceId, SpaceView, SyncView, Target, Ticket, Time,
 };
 pub use node::{Invitation, Node};
 pub use space::{Change, Frontier, Put, Receipt, Snapshot, Space, Update, Watch};

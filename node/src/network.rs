@@ -8,6 +8,7 @@
 //! frames of a link; a slow host slows the readers and nothing else; every queue has a named bound.
 //! Deliberately not here: what frames mean, who may talk to whom, remembering addresses on disk.
 
+mod attempts;
 mod behaviour;
 mod driver;
 mod link;
@@ -26,6 +27,8 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, identity};
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::attempts::Attempt;
+use self::attempts::Attempts;
 use self::driver::{Command, Driver};
 use self::link::Link;
 
@@ -244,6 +247,7 @@ impl std::error::Error for NetworkError {}
 struct Shared {
     links: Mutex<HashMap<LinkId, Arc<Link>>>,
     listening: Mutex<Vec<Multiaddr>>,
+    attempts: Mutex<Attempts>,
     paused: AtomicBool,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -253,6 +257,10 @@ struct Shared {
 impl Shared {
     fn links(&self) -> MutexGuard<'_, HashMap<LinkId, Arc<Link>>> {
         self.links.lock().expect("nothing panics while it holds the links")
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().expect("nothing panics while it holds the attempts")
     }
 
     fn listening(&self) -> MutexGuard<'_, Vec<Multiaddr>> {
@@ -333,6 +341,12 @@ impl Network {
     pub fn peers(&self) -> Vec<PeerStatus> {
         let links: Vec<Arc<Link>> = self.shared.links().values().cloned().collect();
         links.iter().filter_map(|link| link.status()).collect()
+    }
+
+    /// The latest dial of `peer` that failed, unless it is connected.
+    #[must_use]
+    pub fn attempt(&self, peer: PeerKey) -> Option<Attempt> {
+        self.shared.attempts().of(peer)
     }
 
     /// What went over all links since the start.

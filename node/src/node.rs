@@ -21,7 +21,7 @@ use crate::builder::Builder;
 use crate::clock;
 use crate::daemon::Engine;
 use crate::failure::{Failure, Result};
-use crate::network::{Network, PeerKey};
+use crate::network::{self, Network, PeerKey};
 use crate::share::{ShareStatus, Shares};
 use crate::space::Space;
 use crate::subscription::{Notice, Subscription};
@@ -359,6 +359,11 @@ impl Node {
         Subscription::new(self.engine().events())
     }
 
+    /// Where a device was tried to be reached in vain, if it is not connected.
+    pub(crate) fn attempt(&self, device: DeviceId) -> Option<network::Attempt> {
+        self.inner.0.network.attempt(PeerKey(device.0))
+    }
+
     /// How the node is, all in one.
     ///
     /// # Errors
@@ -396,12 +401,16 @@ impl Node {
         })
     }
 
-    /// The peers this node has a link with.
+    /// The peers this node has a link with, or had since it started.
     ///
     /// # Errors
     /// `FailureKind::NotRunning`.
     pub async fn peers(&self) -> Result<Vec<types::Peer>> {
-        let links = self.engine().query(|replica| Ok(replica.links())).await?;
+        let look = |replica: &mut Replica| {
+            let now = clock::now();
+            Ok((replica.links(), replica.ended_sessions(), replica.grey_listed(now)))
+        };
+        let (links, ended, grey) = self.engine().query(look).await?;
         let mut peers: Vec<types::Peer> = self
             .inner
             .0
@@ -413,6 +422,16 @@ impl Node {
                 types::Peer::new(status, link)
             })
             .collect();
+        let absent = ended.iter().map(|(_, device, _)| *device);
+        let mut absent: Vec<DeviceId> = absent.chain(grey.iter().map(|one| one.device)).collect();
+        absent.sort_unstable();
+        absent.dedup();
+        for device in absent {
+            if !peers.iter().any(|peer| peer.device == device.to_string()) {
+                let grey = grey.iter().find(|one| one.device == device);
+                peers.push(types::Peer::absent(device, &ended, grey));
+            }
+        }
         peers.sort_by(|a, b| a.device.cmp(&b.device));
         Ok(peers)
     }

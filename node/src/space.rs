@@ -15,10 +15,12 @@ use std::time::Duration;
 use meshwork_crdt::{Described, Edit, EditError, Object, Value};
 use meshwork_protocol::store::StoreError;
 use meshwork_protocol::{
-    Action, DeviceId, Event, LogId, MemberView, ObjectEdit, ObjectId, ObjectView, Outcome, Replica,
-    SpaceId, SpaceView, Target, Ticket, Wish,
+    Action, DeviceId, Event, LogId, MemberView, ObjectEdit, ObjectId, ObjectView, Outcome,
+    Receipts, Replica, SpaceId, SpaceView, Target, Ticket, Wish,
 };
 
+use crate::api::types;
+use crate::clock;
 use crate::failure::{Failure, Result};
 use crate::node::{Invitation, Node, unexpected};
 use crate::subscription::{Notice, Subscription};
@@ -231,6 +233,29 @@ impl Space {
         found(self.node.engine().query(move |replica| Ok(replica.members(id))).await?)
     }
 
+    /// What every member is known to hold durably, and how far this device's entries have come.
+    ///
+    /// # Errors
+    /// `FailureKind::NotFound`, `FailureKind::NotRunning`.
+    pub async fn receipts(&self) -> Result<Receipts> {
+        let id = self.id;
+        found(self.node.engine().query(move |replica| Ok(replica.receipts(id))).await?)
+    }
+
+    /// Why the space is not the same on all its devices yet, or that it is.
+    ///
+    /// # Errors
+    /// `FailureKind::NotFound`, `FailureKind::NotRunning`.
+    pub async fn why(&self) -> Result<types::Why> {
+        let (id, now) = (self.id, clock::now());
+        let causes = found(self.node.engine().query(move |replica| replica.why(id, now)).await?)?;
+        let mut told = types::Why::new(&causes, now, |device| self.node.attempt(device));
+        if !told.synced && !self.node.online() {
+            told.here.insert(0, types::Reason::offline());
+        }
+        Ok(told)
+    }
+
     /// A digest of the state of all objects: equal on devices that have applied the same entries.
     ///
     /// # Errors
@@ -269,9 +294,9 @@ impl Space {
     async fn next_ack(&self, events: &mut Subscription) -> Result<()> {
         loop {
             match events.next().await.ok_or_else(Failure::stopped)? {
-                Notice::Event(Event::Acked { space, .. } | Event::MembersChanged { space })
-                    if space == self.id =>
-                {
+                Notice::Event(
+                    Event::Replicated { space, .. } | Event::MembersChanged { space },
+                ) if space == self.id => {
                     return Ok(());
                 }
                 Notice::Resync { .. } => return Ok(()),
@@ -281,10 +306,8 @@ impl Space {
     }
 
     async fn holders(&self, receipt: &Receipt) -> Result<Vec<DeviceId>> {
-        let same_log = self.view().await?.own_log == Some(receipt.log);
-        let holds =
-            |member: &MemberView| member.this_device || (same_log && member.acked >= receipt.seq);
-        Ok(self.members().await?.into_iter().filter(holds).map(|member| member.device).collect())
+        let (id, log, seq) = (self.id, receipt.log, receipt.seq);
+        self.node.engine().query(move |replica| Ok(replica.holders(id, log, seq))).await
     }
 
     async fn not_held(

@@ -12,6 +12,7 @@ use crate::input::Timer;
 use crate::rejection::Rejection;
 use crate::store::{StoreError, WriteBatch};
 use crate::ticket::Ticket;
+use crate::why::SyncView;
 
 /// What a replica runs on: the only way its decisions reach the world.
 pub trait Host {
@@ -156,6 +157,17 @@ pub enum Event {
         /// Up to which entry.
         seq: u64,
     },
+    /// More devices hold entries of this device durably than before, as far as is known here.
+    Replicated {
+        /// In which space.
+        space: SpaceId,
+        /// This device's log.
+        log: LogId,
+        /// Up to which entry.
+        seq: u64,
+        /// By how many member devices, this one included.
+        devices: usize,
+    },
     /// A link shares a space with this device, both have proven it.
     SpaceShared {
         /// Which space.
@@ -164,6 +176,24 @@ pub enum Event {
         link: LinkId,
         /// With whom.
         peer: DeviceId,
+    },
+    /// A device has sent too much that was wrong: its link is closed, and it is shut out for a while.
+    GreyListed {
+        /// Which device.
+        peer: DeviceId,
+        /// Until when.
+        until: Time,
+        /// What it sent last.
+        rejection: Rejection,
+    },
+    /// A link that shared a space is over.
+    SessionEnded {
+        /// On which link.
+        link: LinkId,
+        /// With whom.
+        peer: DeviceId,
+        /// What came of it.
+        sync: Box<SyncView>,
     },
     /// A peer sent something wrong; state is unchanged.
     Rejected {

@@ -20,6 +20,8 @@ pub(crate) const KIND_META: u8 = 20;
 pub(crate) const KIND_PEER: u8 = 21;
 pub(crate) const KIND_VOICE: u8 = 22;
 pub(crate) const KIND_PARKED: u8 = 23;
+pub(crate) const KIND_HELD: u8 = 24;
+pub(crate) const KIND_SEEN: u8 = 25;
 
 /// The row that says which layout this is.
 pub(crate) fn format_key() -> Vec<u8> {
@@ -90,6 +92,22 @@ pub(crate) fn parked_rows(space: Pseudonym, object: ObjectId) -> (Vec<u8>, Vec<u
 /// The frontier one peer last confirmed to share.
 pub(crate) fn peer_key(space: Pseudonym, device: crate::ids::DeviceId) -> Vec<u8> {
     key(b'p', space, &[&device.0])
+}
+
+/// How far a device is known to hold a log durably.
+pub(crate) fn held_key(space: Pseudonym, device: crate::ids::DeviceId, log: LogId) -> Vec<u8> {
+    key(b'h', space, &[&device.0, &log.0])
+}
+
+/// The device and the log that such a key is about.
+pub(crate) fn held_of(key: &[u8]) -> Option<(crate::ids::DeviceId, LogId)> {
+    let (device, log) = key.get(17..)?.split_at_checked(32)?;
+    Some((crate::ids::DeviceId(device.try_into().ok()?), LogId(log.try_into().ok()?)))
+}
+
+/// When a device was last there.
+pub(crate) fn seen_key(space: Pseudonym, device: crate::ids::DeviceId) -> Vec<u8> {
+    key(b't', space, &[&device.0])
 }
 
 /// The range of all keys that start with `prefix`.

@@ -10,6 +10,7 @@
 mod body;
 mod branch;
 mod card;
+mod conduct;
 mod effect;
 mod entry;
 mod envelope;
@@ -33,6 +34,7 @@ pub mod store;
 mod ticket;
 mod turn;
 mod view;
+mod why;
 mod wire;
 
 pub use branch::Branch;
@@ -48,4 +50,8 @@ pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, comparison_words};
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};
-pub use view::{Counters, LinkView, LogView, MemberView, ObjectView, SpaceView};
+pub use view::{
+    Counters, GreyView, LinkView, LogView, MemberReceipt, MemberView, ObjectView, Receipts,
+    SpaceView,
+};
+pub use why::{Cause, Here, Lacks, PeerWhy, SyncView, Why};

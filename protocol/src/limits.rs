@@ -36,6 +36,10 @@ pub const HEADS_PER_RANGE_MAX: usize = 32;
 pub const RANGES_PER_ROUND: usize = 32;
 /// Agreements with peers after which a log no longer knows how far it was then.
 pub const MARKS_PER_LOG_MAX: usize = 8;
+/// Most pairs of a device and a log of which a space remembers what is held.
+pub const HELD_HEADS_MAX: usize = 64 * 1024;
+/// How much later a member must be seen before that is written again, in milliseconds.
+pub const SEEN_EVERY_MS: u64 = 60_000;
 /// Most objects in one space, deleted ones included.
 pub const OBJECTS_PER_SPACE_MAX: usize = 100_000;
 /// Longest object or space name, in bytes.
@@ -80,8 +84,61 @@ pub const VOUCHERS_MAX: usize = 8;
 pub const LINKS_MAX: usize = 256;
 /// Entry bytes a peer may have on their way to us before we grant more.
 pub const CREDIT_BYTES: u64 = 4 * 1024 * 1024;
-/// Penalty at which a link is closed.
+/// Penalty at which a link is closed and its peer shut out.
 pub const PENALTY_MAX: u32 = 100;
+/// One point of penalty is forgiven in this time, in milliseconds.
+pub const PENALTY_PAID_EVERY_MS: u64 = 1_000;
+/// Points of penalty that a frame which is accepted pays for.
+pub const PENALTY_PAID_PER_FRAME: u32 = 4;
+/// How long a device is shut out the first time, in milliseconds; each further time is twice as long.
+pub const GREY_MS: u64 = 10_000;
+/// Longest time for which a device is shut out, in milliseconds.
+pub const GREY_MS_MAX: u64 = 60 * 60 * 1_000;
+/// Devices whose conduct is remembered.
+pub const CONDUCT_MAX: usize = 1_024;
+/// How fast frames of one peer may come that are not new entries, which credit bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Frames each second.
+    pub frames_per_s: u64,
+    /// Frames at once.
+    pub frames_max: u64,
+    /// Bytes each second.
+    pub bytes_per_s: u64,
+    /// Bytes at once.
+    pub bytes_max: u64,
+}
+/// The pace of a peer that is a member of a space both have proven, of whatever role: any of them may pass on
+/// what others wrote.
+pub const PACE_OF_MEMBERS: Pace = Pace {
+    frames_per_s: 2_000,
+    frames_max: 20_000,
+    bytes_per_s: 4 * 1024 * 1024,
+    bytes_max: 32 * 1024 * 1024,
+};
+/// The pace of a peer that has proven a space and is no member: it may ask to be let in, and send the proof
+/// that it is one.
+pub const PACE_OF_GUESTS: Pace = Pace {
+    frames_per_s: 20,
+    frames_max: 400,
+    bytes_per_s: 1024 * 1024,
+    bytes_max: 32 * 1024 * 1024,
+};
+/// The pace of a peer that has proven nothing.
+pub const PACE_OF_STRANGERS: Pace =
+    Pace { frames_per_s: 20, frames_max: 200, bytes_per_s: 64 * 1024, bytes_max: 4 * 1024 * 1024 };
+/// Frames by which a peer may answer each frame with a run that it is sent, beyond its pace.
+pub const ANSWERS_PER_FRAME: u64 = 4;
+/// Bytes by which a peer may answer each frame with a run that it is sent, beyond its pace.
+pub const ANSWER_BYTES: u64 = 1024;
+/// How much more a byte of membership operations costs than others: each comes with signatures to verify.
+pub const OPERATION_BYTES_WEIGHT: u64 = 4;
+/// Run bytes from which a frame with entries that are here already is not counted: credit bounds those.
+pub const RUN_BYTES_UNCOUNTED: usize = 1024;
+/// Ended sessions of which the outcome is remembered.
+pub const SESSIONS_ENDED_MAX: usize = 256;
+/// Entries that wait for others of which the reason is told at once.
+pub const WAITS_TOLD_MAX: usize = 16;
 /// Longest ticket, in characters.
 pub const TICKET_CHARS_MAX: usize = 4096;
 /// Most addresses in a ticket.

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Why bytes from a peer were refused, and what that costs the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejection {
     /// Not a frame of this protocol, or over a limit; state unchanged.
@@ -28,19 +31,29 @@ pub enum Rejection {
     OverLimit,
     /// More entry bytes than were granted; state unchanged.
     OverCredit,
+    /// Frames faster than allowed, for so long that the peer must know; they were dropped unread.
+    Flood,
 }
 
 impl Rejection {
-    /// What it costs the peer; a link is closed at [`crate::limits::PENALTY_MAX`].
+    /// What it costs the peer, which is shut out at [`crate::limits::PENALTY_MAX`]. What an honest peer sends
+    /// that has missed a frame, or knows of other members, costs nothing.
     #[must_use]
     pub fn penalty(self) -> u32 {
         match self {
-            Self::WrongVersion => 100,
-            Self::Malformed | Self::BadRun | Self::BadOperation => 25,
-            Self::OverLimit | Self::OverCredit => 10,
-            // Its author's doing, not that of whoever brings it.
-            Self::Forked => 0,
-            Self::NotProven | Self::NotMember | Self::NotWriter | Self::Unchained => 2,
+            Self::Flood => crate::limits::PENALTY_MAX,
+            Self::WrongVersion
+            | Self::Malformed
+            | Self::BadRun
+            | Self::BadOperation
+            | Self::OverLimit
+            | Self::OverCredit => 4,
+            // A fork is its author's doing, not that of whoever brings it.
+            Self::Forked
+            | Self::NotProven
+            | Self::NotMember
+            | Self::NotWriter
+            | Self::Unchained => 0,
         }
     }
 }
@@ -59,6 +72,7 @@ impl fmt::Display for Rejection {
             Self::Forked => "an entry that contradicts a known one",
             Self::OverLimit => "more than a limit allows",
             Self::OverCredit => "more entries than were granted",
+            Self::Flood => "more frames than allowed, for too long",
         })
     }
 }

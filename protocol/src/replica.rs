@@ -2,13 +2,15 @@
 //!
 //! [`Replica::handle`] is the only mutator: inputs in, effects out, and it cannot fail. The host drains the
 //! effects once per group of inputs. Reads see what has been handled. The branches live beside this file:
-//! `received` (frames), `heads` (what peers hold), `wishes` (the user), `spread` (what is owed to peers), `views` (reads).
+//! `admission` (which frames), `received` (frames), `heads` (what peers hold), `receipts` (what is remembered of
+//! that), `wishes` (the user), `spread` (what is owed to peers), `views` (reads), `why` (what keeps devices apart).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
 
+use crate::conduct::Conduct;
 use crate::effect::{Effects, Event};
 use crate::identity::Identity;
 use crate::ids::{DeviceId, LinkId, Pseudonym, SpaceId, Time};
@@ -21,14 +23,18 @@ use crate::space::{Space, Visible};
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
 use crate::view::Counters;
+use crate::why::SyncView;
 use crate::wire::{Frame, Hello};
 
+mod admission;
 mod forks;
 mod govern;
 mod heads;
+mod receipts;
 mod received;
 mod spread;
 mod views;
+mod why;
 mod wishes;
 
 /// The replication engine of one device, over a store.
@@ -40,6 +46,9 @@ pub struct Replica {
     checkpoint_entries: u64,
     spaces: BTreeMap<SpaceId, Space>,
     pub(crate) sessions: BTreeMap<LinkId, Session>,
+    conduct: Conduct,
+    /// What came of the last session with each device about each space.
+    ended: BTreeMap<(DeviceId, SpaceId), (Time, SyncView)>,
     counters: Counters,
 }
 
@@ -84,6 +93,8 @@ impl Replica {
             checkpoint_entries: limits::CHECKPOINT_ENTRIES,
             spaces: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            conduct: Conduct::default(),
+            ended: BTreeMap::new(),
             counters: Counters::default(),
         };
         let mut effects = Effects::default();
@@ -152,6 +163,11 @@ impl Replica {
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
     ) {
+        if self.conduct.shut_until(peer, now).is_some() {
+            self.counters.links_refused += 1;
+            effects.close.push(link);
+            return;
+        }
         if peer == self.device() || self.sessions.len() >= limits::LINKS_MAX {
             effects.close.push(link);
             return;
@@ -169,7 +185,9 @@ impl Replica {
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
     ) {
+        self.learn(link, true, now, rng, effects);
         let Some(session) = self.sessions.remove(&link) else { return };
+        self.close_books(link, &session, now, effects);
         let mut turn = turn!(self, now, rng, effects);
         for (id, shared) in &session.shared {
             if let Some(space) = self.spaces.get_mut(id)

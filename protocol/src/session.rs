@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::branch::Branch;
 use crate::ids::{DeviceId, LogId, SpaceId, Time};
-use crate::limits;
+use crate::limits::{self, Pace};
 use crate::wire::{Claim, Tag};
 
 mod numbers;
+mod rate;
 
 pub(crate) use numbers::{Base, Numbers};
+pub(crate) use rate::{Entrance, Rate};
 
 pub(crate) struct Session {
     pub peer: DeviceId,
@@ -22,7 +24,8 @@ pub(crate) struct Session {
     /// What was claimed here, each with whether it stands for a space; others are padding.
     pub claimed: Vec<(Claim, bool)>,
     pub shared: BTreeMap<SpaceId, Shared>,
-    pub penalty: u32,
+    pace: &'static Pace,
+    rate: Rate,
     /// Run bytes sent to the peer.
     pub sent: u64,
     /// Run bytes the peer is ready to take in all.
@@ -58,6 +61,9 @@ pub(crate) struct Shared {
     pub due: BTreeSet<LogId>,
     /// Logs of which something was sent and not acknowledged.
     pub unacked: BTreeSet<LogId>,
+    /// Logs of which the peer has said something new about what it holds durably, and whether that was all
+    /// it holds.
+    pub heard: BTreeMap<LogId, bool>,
     /// Logs whose durable heads the peer has not been told yet.
     pub ack_due: BTreeSet<LogId>,
     /// Whether the peer was told what is held here in more than a digest.
@@ -71,6 +77,18 @@ pub(crate) struct Shared {
     pub ops_sent: Option<Time>,
     /// When the peer was last shown where branches lie.
     pub marked: Option<Time>,
+    /// Whether the peer said that it does not know this device as a member, and nothing else since.
+    pub estranged: bool,
+    pub tally: Tally,
+}
+
+/// What went over a link about one space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub entries_sent: u64,
+    pub entries_received: u64,
+    pub run_bytes_sent: u64,
+    pub run_bytes_received: u64,
 }
 
 /// What the peer has of one log.
@@ -113,7 +131,8 @@ impl Session {
             claims: Vec::new(),
             claimed: Vec::new(),
             shared: BTreeMap::new(),
-            penalty: 0,
+            pace: &limits::PACE_OF_STRANGERS,
+            rate: Rate::new(&limits::PACE_OF_STRANGERS, now),
             sent: 0,
             granted: limits::CREDIT_BYTES,
             received: 0,
@@ -128,6 +147,24 @@ impl Session {
     /// The space a tag of the peer's stands for.
     pub(crate) fn space_of(&self, tag: Tag) -> Option<SpaceId> {
         self.shared.iter().find(|(_, shared)| shared.tag_in == tag).map(|(space, _)| *space)
+    }
+
+    /// Sets how fast the peer may speak from now on.
+    pub(crate) fn keep_pace(&mut self, pace: &'static Pace, now: Time) {
+        if self.pace != pace {
+            self.pace = pace;
+            self.rate = Rate::new(pace, now);
+        }
+    }
+
+    /// Whether a frame that costs so much is to be looked at.
+    pub(crate) fn admit(&mut self, frames: u64, bytes: u64, now: Time) -> Entrance {
+        self.rate.admit(self.pace, frames, bytes, now)
+    }
+
+    /// Frames with runs are sent to the peer, which may acknowledge them.
+    pub(crate) fn may_answer(&mut self, frames: u64) {
+        self.rate.may_answer(self.pace, frames);
     }
 
     pub(crate) fn credit(&self) -> u64 {
@@ -198,6 +235,7 @@ impl Shared {
             progress: BTreeMap::new(),
             due: BTreeSet::new(),
             unacked: BTreeSet::new(),
+            heard: BTreeMap::new(),
             ack_due: BTreeSet::new(),
             told: false,
             told_since: false,
@@ -205,6 +243,8 @@ impl Shared {
             asked: None,
             ops_sent: None,
             marked: None,
+            estranged: false,
+            tally: Tally::default(),
         }
     }
 
@@ -216,6 +256,7 @@ impl Shared {
         }
         self.progress.entry(log).or_default().correct(seq);
         self.due.insert(log);
+        self.heard.insert(log, true);
         self.acked(log, seq, now)
     }
 
@@ -230,6 +271,9 @@ impl Shared {
             return false;
         }
         let news = seq > progress.acked;
+        if news {
+            self.heard.entry(log).or_default();
+        }
         progress.acked = progress.acked.max(seq);
         progress.sent = progress.sent.max(seq);
         progress.moved = now;

@@ -24,9 +24,12 @@ mod apply;
 mod bounds;
 mod epochs;
 mod forks;
+pub(crate) mod held;
 pub(crate) mod objects;
+mod waits;
 mod write;
 
+use held::Held;
 use objects::Objects;
 
 /// How far ahead of this device's clock an entry's time may pull its own, in milliseconds. Times beyond
@@ -119,6 +122,8 @@ pub(crate) struct Space {
     pub objects: Objects,
     /// What members call the space and themselves.
     pub about: BTreeMap<String, Value>,
+    /// What other members are known to hold durably.
+    pub held: Held,
     /// What the ticket or the creator called it.
     hint: String,
     time: HybridTime,
@@ -162,6 +167,7 @@ impl Space {
             keyring: Keyring::default(),
             objects: Objects::default(),
             about: BTreeMap::new(),
+            held: Held::default(),
             hint,
             time: HybridTime::default(),
             unsaid: BTreeSet::new(),
@@ -186,6 +192,7 @@ impl Space {
         }
         space.read_operations(row.joining.as_ref(), turn);
         space.read_logs(turn);
+        space.read_held(turn);
         space.objects.open(pseudonym, turn);
         space.refresh_about(turn);
         space.follow_roster(turn);
@@ -532,6 +539,7 @@ impl Space {
                         break;
                     }
                     self.apply(&opened, device, turn, visible);
+                    self.note_past(&opened, device, turn.effects);
                     voice = opened.voice;
                 }
             }
@@ -607,6 +615,7 @@ impl Space {
         self.bytes_since_checkpoint = 0;
         turn.counters.checkpoints += 1;
         self.objects.checkpoint(self.pseudonym, turn);
+        self.write_derived(turn);
         for key in self.unparked.drain(..) {
             turn.effects.batch.delete(key);
         }

@@ -3,8 +3,10 @@
 use meshwork_crdt::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, SpaceId};
+use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, SpaceId, Time};
 use crate::membership::Role;
+use crate::rejection::Rejection;
+use crate::why::SyncView;
 
 /// One space as this device sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,10 +76,37 @@ pub struct MemberView {
     pub this_device: bool,
     /// Live links on which it has proven the space.
     pub links: Vec<u64>,
-    /// Up to where it holds this device's log durably, as far as confirmed since this start.
+    /// Up to where it is known to hold this device's log durably.
     pub acked: u64,
-    /// This device's entries it has not confirmed since this start.
+    /// This device's entries that it is not known to hold durably.
     pub behind: u64,
+    /// Entries held here, of all logs, that it is not known to hold durably.
+    pub missing: u64,
+    /// When it was last there, over a link that had proven the space, if ever; up to a minute ago.
+    pub last_seen: Option<Time>,
+}
+
+/// What the members of a space are known to hold durably, by their own word; a lower bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipts {
+    /// The log this device writes.
+    pub own_log: LogId,
+    /// Up to where it is held by one device, by two, and so on; this device counts.
+    pub replicated: Vec<u64>,
+    /// Each member device.
+    pub members: Vec<MemberReceipt>,
+    /// Up to where every member device holds each log: nobody will ask for these entries again, unless
+    /// somebody joins.
+    pub stable: Vec<(LogId, u64)>,
+}
+
+/// What one member device is known to hold durably.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReceipt {
+    /// The device.
+    pub device: DeviceId,
+    /// The last entry of each log known here.
+    pub heads: Vec<(LogId, u64)>,
 }
 
 /// One live link.
@@ -89,8 +118,21 @@ pub struct LinkView {
     pub peer: DeviceId,
     /// The spaces both ends have proven.
     pub spaces: Vec<SpaceId>,
-    /// Penalties so far.
+    /// What the peer has sent wrong, as points that time and good frames pay for.
     pub penalty: u32,
+    /// What has come so far of syncing each of these spaces.
+    pub syncs: Vec<SyncView>,
+}
+
+/// A device that is shut out for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GreyView {
+    /// The device.
+    pub device: DeviceId,
+    /// Until when.
+    pub until: Time,
+    /// What it sent last.
+    pub rejection: Rejection,
 }
 
 /// What this replica has done since it was opened.
@@ -122,6 +164,10 @@ pub struct Counters {
     pub signatures_verified: u64,
     /// Inputs refused.
     pub rejections: u64,
+    /// Frames dropped unread because they came too fast.
+    pub frames_dropped: u64,
+    /// Links closed at once because their peer was shut out.
+    pub links_refused: u64,
     /// Times object state was written to the store.
     pub checkpoints: u64,
 }

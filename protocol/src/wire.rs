@@ -14,6 +14,12 @@ use crate::rejection::Rejection;
 
 /// The protocol version spoken here.
 pub(crate) const VERSION: u8 = 1;
+/// The kind of frames with membership operations.
+pub(crate) const KIND_OPERATIONS: u8 = 3;
+/// The kind of frames with a run of entries.
+pub(crate) const KIND_ENTRIES: u8 = 5;
+/// The kind of frames with one more entry.
+pub(crate) const KIND_NEXT: u8 = 10;
 
 /// How frames name a space on one link: the place of the sender's claim of it among all its claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -201,14 +207,14 @@ impl Frame {
         match self {
             Self::Hello(body) => envelope::wrap(VERSION, 1, body),
             Self::Claims(body) => envelope::wrap(VERSION, 2, body),
-            Self::Operations(body) => envelope::wrap(VERSION, 3, body),
+            Self::Operations(body) => envelope::wrap(VERSION, KIND_OPERATIONS, body),
             Self::Heads(body) => envelope::wrap(VERSION, 4, body),
-            Self::Entries(body) => envelope::wrap(VERSION, 5, body),
+            Self::Entries(body) => envelope::wrap(VERSION, KIND_ENTRIES, body),
             Self::Ack(body) => envelope::wrap(VERSION, 6, body),
             Self::Credit(body) => envelope::wrap(VERSION, 7, body),
             Self::Spread(body) => envelope::wrap(VERSION, 8, body),
             Self::Refused(body) => envelope::wrap(VERSION, 9, body),
-            Self::Next(body) => envelope::wrap(VERSION, 10, body),
+            Self::Next(body) => envelope::wrap(VERSION, KIND_NEXT, body),
             Self::Marks(body) => envelope::wrap(VERSION, 11, body),
             Self::Evidence(body) => envelope::wrap(VERSION, 12, body),
         }
@@ -230,14 +236,14 @@ impl Frame {
         let frame = match envelope.kind {
             1 => envelope::body(body).map(Self::Hello),
             2 => envelope::body(body).map(Self::Claims),
-            3 => envelope::body(body).map(Self::Operations),
+            KIND_OPERATIONS => envelope::body(body).map(Self::Operations),
             4 => envelope::body(body).map(Self::Heads),
-            5 => envelope::body(body).map(Self::Entries),
+            KIND_ENTRIES => envelope::body(body).map(Self::Entries),
             6 => envelope::body(body).map(Self::Ack),
             7 => envelope::body(body).map(Self::Credit),
             8 => envelope::body(body).map(Self::Spread),
             9 => envelope::body(body).map(Self::Refused),
-            10 => envelope::body(body).map(Self::Next),
+            KIND_NEXT => envelope::body(body).map(Self::Next),
             11 => envelope::body(body).map(Self::Marks),
             12 => envelope::body(body).map(Self::Evidence),
             _ => return Ok(None),

@@ -87,7 +87,7 @@ impl Plan {
             loss_percent: if lossy { percent(pick(0, 30)) } else { 0 },
             duplication_percent: if lossy { percent(pick(0, 50)) } else { 0 },
             reorder_percent: if lossy { percent(pick(0, 30)) } else { 0 },
-            corruption_per_mille: if pick(0, 3) == 0 { percent(pick(1, 20)) } else { 0 },
+            corruption_per_mille: if pick(0, 3) == 0 { percent(pick(1, 300)) } else { 0 },
             latency_ms: (pick(1, 30), pick(30, 300)),
             break_every_ms: pick(500, 10_000),
             down_ms_max: pick(100, 20_000),

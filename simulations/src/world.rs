@@ -298,8 +298,18 @@ impl World {
         pairs
     }
 
+    /// Everything works from now on. Links that have damaged frames are made anew, as by a transport that notices:
+    /// what a damaged frame said about a link lasts as long as the link.
     fn heal(&mut self) {
+        let damaging = self.faults.corruption_per_mille > 0;
         self.faults = Faults::none();
+        for device in 0..self.devices.len() {
+            while let Some(link) = self.devices[device].links.keys().next().copied()
+                && damaging
+            {
+                self.unlink(device, link);
+            }
+        }
         for device in 0..self.devices.len() {
             if self.devices[device].replica.is_none() {
                 self.start(device);
@@ -495,9 +505,16 @@ impl World {
             }
             Event::Rejected { rejection, .. } => {
                 let member = n < self.members();
-                let harsh = rejection.penalty() >= 10;
+                let harsh = rejection.penalty() > 0;
                 if member && harsh && !self.damaged {
                     self.fail("honesty", format!("device {n} refused an honest peer: {rejection}"));
+                }
+            }
+            Event::GreyListed { peer, rejection, .. } => {
+                let honest = (0..self.members()).any(|far| self.id(far) == *peer);
+                if honest {
+                    let detail = format!("device {n} shut out an honest device: {rejection}");
+                    self.fail("honesty", detail);
                 }
             }
             _ => {}

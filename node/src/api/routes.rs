@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 use super::guard::{Guard, require_own_origin, require_token};
 use super::types::{
     CreateSpace, Digest, Edited, Edits, Explanation, Invite, Invited, Join, Member, ObjectQuery,
-    ObjectSummary, ObjectValue, Online, Peer, PutObject, ShareFolder, SpaceStatus, Status, Waiting,
-    WatchQuery,
+    ObjectSummary, ObjectValue, Online, Peer, PutObject, Receipts, ShareFolder, SpaceStatus,
+    Status, Waiting, WatchQuery, Why,
 };
 use super::watch;
 use crate::failure::{Failure, Result};
@@ -39,6 +39,7 @@ pub(super) fn router(node: Node, guard: Arc<Guard>) -> Router {
     let v1 = Router::new()
         .route("/status", get(status))
         .route("/peers", get(peers))
+        .route("/why", get(why_all))
         .route("/online", post(set_online))
         .route("/shutdown", post(shutdown))
         .route("/joins", post(join))
@@ -47,6 +48,8 @@ pub(super) fn router(node: Node, guard: Arc<Guard>) -> Router {
         .route("/spaces/{space}", get(space))
         .route("/spaces/{space}/invites", post(invite))
         .route("/spaces/{space}/members", get(members))
+        .route("/spaces/{space}/receipts", get(receipts))
+        .route("/spaces/{space}/why", get(why))
         .route("/spaces/{space}/digest", get(digest))
         .route("/spaces/{space}/edits", post(edit))
         .route("/spaces/{space}/watch", get(follow))
@@ -207,6 +210,25 @@ async fn join(State(node): State<Node>, Body(wanted): Body<Join>) -> Result<Json
 async fn members(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Vec<Member>>> {
     let members = node.resolve(&space).await?.members().await?;
     Ok(Json(members.into_iter().map(Member::from).collect()))
+}
+
+async fn receipts(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Receipts>> {
+    Ok(Json(node.resolve(&space).await?.receipts().await?.into()))
+}
+
+async fn why(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Why>> {
+    let space = node.resolve(&space).await?;
+    Ok(Json(space.why().await?))
+}
+
+async fn why_all(State(node): State<Node>) -> Result<Json<Vec<Why>>> {
+    let mut told = Vec::new();
+    for view in node.spaces().await? {
+        if let Some(space) = node.space(view.id).await? {
+            told.push(space.why().await?);
+        }
+    }
+    Ok(Json(told))
 }
 
 async fn digest(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Digest>> {

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 
 use meshwork_crdt::{Kind, LogId, Path, Shape, Value};
 use meshwork_protocol::{
-    Action, Counters, LinkView, MemberView, ObjectEdit, ObjectView, Role, SpaceView, Target,
+    Action, Counters, GreyView, LinkView, MemberView, ObjectEdit, ObjectView, Role, SpaceView,
+    SyncView, Target, Time,
 };
 use serde::{Deserialize, Serialize};
 
+pub use super::why::{Reason, Why, WhyPeer};
 use crate::daemon::GroupCounters;
 use crate::failure::{Failure, Result};
 use crate::network;
@@ -82,6 +84,25 @@ pub struct SpaceStatus {
     pub connected: usize,
     /// Other devices that have confirmed to hold everything this device wrote, durably.
     pub confirmed: usize,
+    /// Other devices that are known to hold everything held here, durably.
+    pub in_sync: usize,
+    /// The others, the furthest behind first.
+    pub lagging: Vec<Lagging>,
+}
+
+/// A member device that is not known to hold everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lagging {
+    /// The device.
+    pub device: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Entries held here that it is not known to hold.
+    pub missing: u64,
+    /// Whether there is a link with it that shares the space.
+    pub connected: bool,
+    /// When it was last there, if ever.
+    pub last_seen_ms: Option<u64>,
 }
 
 impl SpaceStatus {
@@ -89,6 +110,18 @@ impl SpaceStatus {
     #[must_use]
     pub fn new(space: &SpaceView, members: &[MemberView]) -> Self {
         let others = || members.iter().filter(|member| !member.this_device);
+        let lagging = others().filter(|member| member.missing > 0).map(|member| Lagging {
+            device: member.device.to_string(),
+            name: match member.name.as_str() {
+                "" => member.device.short(),
+                name => name.to_owned(),
+            },
+            missing: member.missing,
+            connected: !member.links.is_empty(),
+            last_seen_ms: member.last_seen.map(|at| at.0),
+        });
+        let mut lagging: Vec<Lagging> = lagging.collect();
+        lagging.sort_by_key(|one| std::cmp::Reverse(one.missing));
         Self {
             id: space.id.to_string(),
             name: space.name.clone(),
@@ -100,6 +133,8 @@ impl SpaceStatus {
             devices: members.len(),
             connected: others().filter(|member| !member.links.is_empty()).count(),
             confirmed: others().filter(|member| member.behind == 0).count(),
+            in_sync: others().filter(|member| member.missing == 0).count(),
+            lagging,
         }
     }
 }
@@ -117,8 +152,12 @@ pub struct Member {
     pub this_device: bool,
     /// Whether there is a link with it that shares the space.
     pub connected: bool,
-    /// Entries of this device that it has not confirmed to hold durably.
+    /// Entries of this device that it is not known to hold durably.
     pub behind: u64,
+    /// Entries held here, of all devices, that it is not known to hold durably.
+    pub missing: u64,
+    /// When it was last there, if ever.
+    pub last_seen_ms: Option<u64>,
 }
 
 impl From<MemberView> for Member {
@@ -130,15 +169,90 @@ impl From<MemberView> for Member {
             this_device: view.this_device,
             connected: !view.links.is_empty(),
             behind: view.behind,
+            missing: view.missing,
+            last_seen_ms: view.last_seen.map(|at| at.0),
         }
     }
 }
 
-/// One live link.
+/// What the members of a space are known to hold durably.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipts {
+    /// The log this device writes.
+    pub own_log: String,
+    /// Up to which entry it is held by one device, by two, and so on; this device counts.
+    pub replicated: Vec<u64>,
+    /// By member device: the last entry of each log.
+    pub members: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Up to where every member device holds each log.
+    pub stable: BTreeMap<String, u64>,
+}
+
+impl From<meshwork_protocol::Receipts> for Receipts {
+    fn from(receipts: meshwork_protocol::Receipts) -> Self {
+        let by_log = |heads: &[(LogId, u64)]| {
+            heads.iter().map(|(log, seq)| (log.to_string(), *seq)).collect()
+        };
+        let members = receipts.members.iter();
+        Self {
+            own_log: receipts.own_log.to_string(),
+            members: members.map(|one| (one.device.to_string(), by_log(&one.heads))).collect(),
+            stable: by_log(&receipts.stable),
+            replicated: receipts.replicated,
+        }
+    }
+}
+
+/// What came of syncing one space with a device, so far or in the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sync {
+    /// The space.
+    pub space: String,
+    /// When the session ended; nothing while it lives.
+    pub ended_ms: Option<u64>,
+    /// Entries sent.
+    pub entries_sent: u64,
+    /// New entries received.
+    pub entries_received: u64,
+    /// Bytes of entries sent.
+    pub run_bytes_sent: u64,
+    /// Bytes of entries received, those that were here already included.
+    pub run_bytes_received: u64,
+    /// Whether both are known to hold the same.
+    pub agreed: bool,
+    /// If not, why: the causes that `why` puts into words.
+    pub causes: Vec<serde_json::Value>,
+}
+
+impl Sync {
+    fn new(view: &SyncView, ended: Option<Time>) -> Self {
+        let cause = |cause| serde_json::to_value(cause).expect("causes are plain JSON");
+        Self {
+            space: view.space.to_string(),
+            ended_ms: ended.map(|at| at.0),
+            entries_sent: view.entries_sent,
+            entries_received: view.entries_received,
+            run_bytes_sent: view.run_bytes_sent,
+            run_bytes_received: view.run_bytes_received,
+            agreed: view.agreed,
+            causes: view.causes.iter().map(cause).collect(),
+        }
+    }
+}
+
+/// A device with which there is a link, or was since the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peer {
     /// The device at the other end.
     pub device: String,
+    /// Whether there is a link now; otherwise only what is known of the last one is told.
+    pub connected: bool,
+    /// Until when it is shut out for what it sent, if it is.
+    pub grey_until_ms: Option<u64>,
+    /// What it sent last that was wrong, if it is shut out.
+    pub grey_for: Option<String>,
+    /// What came of syncing each space with it.
+    pub syncs: Vec<Sync>,
     /// Its address.
     pub address: String,
     /// What carries the link: `tcp` or `quic`.
@@ -164,6 +278,12 @@ impl Peer {
         let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1000.0;
         Self {
             device: meshwork_protocol::DeviceId(status.peer.0).to_string(),
+            connected: true,
+            grey_until_ms: None,
+            grey_for: None,
+            syncs: link
+                .map(|view| view.syncs.iter().map(|sync| Sync::new(sync, None)).collect())
+                .unwrap_or_default(),
             address: status.address.to_string(),
             transport: match status.transport {
                 network::Transport::Tcp => "tcp".to_owned(),
@@ -178,6 +298,31 @@ impl Peer {
                 .map(|view| view.spaces.iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),
             penalty: link.map_or(0, |view| view.penalty),
+        }
+    }
+
+    /// A device without a link: what came of the last one, and whether it is shut out.
+    pub(crate) fn absent(
+        device: meshwork_protocol::DeviceId,
+        ended: &[(Time, meshwork_protocol::DeviceId, SyncView)],
+        grey: Option<&GreyView>,
+    ) -> Self {
+        let with_it = ended.iter().filter(|(_, other, _)| *other == device);
+        Self {
+            device: device.to_string(),
+            connected: false,
+            grey_until_ms: grey.map(|grey| grey.until.0),
+            grey_for: grey.map(|grey| grey.rejection.to_string()),
+            syncs: with_it.map(|(at, _, sync)| Sync::new(sync, Some(*at))).collect(),
+            address: String::new(),
+            transport: String::new(),
+            outbound: false,
+            connected_ms: 0,
+            rtt_ms: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            spaces: Vec::new(),
+            penalty: 0,
         }
     }
 }

@@ -4,10 +4,11 @@ use clap::Args;
 
 use super::Context;
 use super::terminal::{counted, table};
+use crate::api::ago;
 use crate::api::types::Member;
 use crate::failure::Result;
 
-/// List the member devices of a space, and what each has confirmed to hold.
+/// List the member devices of a space, and what each is known to hold.
 #[derive(Debug, Args)]
 pub(super) struct Members {
     /// The space: its name, its id, or the beginning of its id.
@@ -28,10 +29,14 @@ fn row(member: &Member) -> Vec<String> {
     let state = if member.this_device {
         "this device".to_owned()
     } else {
-        let link = if member.connected { "connected" } else { "not connected" };
-        let held = match member.behind {
-            0 => "holds all written here".to_owned(),
-            behind => format!("{} not confirmed", counted(behind, "entry", "entries")),
+        let link = match member.last_seen_ms {
+            _ if member.connected => "connected".to_owned(),
+            Some(at) => format!("last seen {}", ago(crate::clock::now().0.saturating_sub(at))),
+            None => "never seen".to_owned(),
+        };
+        let held = match member.missing {
+            0 => "holds everything".to_owned(),
+            missing => format!("{} behind", counted(missing, "entry", "entries")),
         };
         format!("{link}, {held}")
     };

@@ -6,7 +6,8 @@ use clap::Subcommand;
 
 use super::Context;
 use super::terminal::{counted, table};
-use crate::api::types::{CreateSpace, SpaceStatus};
+use crate::api::ago;
+use crate::api::types::{CreateSpace, Lagging, SpaceStatus};
 use crate::failure::Result;
 
 /// Create and list spaces: what is shared, with whom.
@@ -48,6 +49,18 @@ fn row(space: &SpaceStatus) -> Vec<String> {
     vec![space.name.clone(), space.id.clone(), role, sync_state(space)]
 }
 
+/// Devices that are behind of which so many are named.
+const LAGGING_NAMED: usize = 3;
+
+fn behind(one: &Lagging) -> String {
+    let seen = match one.last_seen_ms {
+        _ if one.connected => "connected".to_owned(),
+        Some(at) => format!("last seen {}", ago(crate::clock::now().0.saturating_sub(at))),
+        None => "never seen".to_owned(),
+    };
+    format!("{} is {} behind, {seen}", one.name, counted(one.missing, "entry", "entries"))
+}
+
 /// How far others are known to have a space, in words.
 pub(super) fn sync_state(space: &SpaceStatus) -> String {
     let others = space.devices.saturating_sub(1);
@@ -57,7 +70,17 @@ pub(super) fn sync_state(space: &SpaceStatus) -> String {
         format!("{} for others", counted(space.waiting, "entry waits", "entries wait"))
     } else if others == 0 {
         "only here".to_owned()
+    } else if space.in_sync == others {
+        "in sync".to_owned()
     } else {
-        format!("{} of {others} others have confirmed all written here", space.confirmed)
+        let holders = counted(space.devices as u64, "device", "devices");
+        let verb = if space.in_sync == 0 { "holds" } else { "hold" };
+        let behind = space.lagging.iter().take(LAGGING_NAMED).map(behind);
+        let behind: Vec<String> = behind.collect();
+        let more = match space.lagging.len().saturating_sub(LAGGING_NAMED) {
+            0 => String::new(),
+            more => format!("; {more} more are behind"),
+        };
+        format!("{} of {holders} {verb} everything; {}{more}", space.in_sync + 1, behind.join("; "))
     }
 }

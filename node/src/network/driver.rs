@@ -186,6 +186,7 @@ impl Driver {
                 }
             }
             Command::Forget(peer) => {
+                self.shared.attempts().over(peer);
                 if let Some(peer) = peer.peer_id() {
                     self.targets.forget(&TargetKey::Peer(peer));
                 }
@@ -280,6 +281,11 @@ impl Driver {
 
     fn on_dial_failed(&mut self, key: &TargetKey, error: &DialError) {
         tracing::debug!(?key, %error, "a dial failed");
+        if let TargetKey::Peer(peer) = key
+            && let Some(peer) = PeerKey::of(peer)
+        {
+            self.shared.attempts().failed(peer, error);
+        }
         match key {
             TargetKey::Peer(peer) if self.is_connected(peer) => self.targets.connected(*peer, None),
             _ if matches!(error, DialError::LocalPeerId { .. }) => {
@@ -353,6 +359,9 @@ impl Driver {
         let route = Route { address: without_peer(address), direction };
         tracing::debug!(peer = %id, address = %route.address, ?direction, "connected");
         self.targets.connected(id, dialled.as_ref());
+        if let Some(key) = PeerKey::of(&id) {
+            self.shared.attempts().over(key);
+        }
         let opens = self.own < id;
         let peer = self.peers.entry(id).or_default();
         let carried = peer.is_carried();

@@ -7,3 +7,4 @@ mod keys;
 mod kill;
 mod lan;
 mod sharing;
+mod why;

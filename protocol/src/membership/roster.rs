@@ -106,6 +106,11 @@ impl Roster {
         cards.filter(move |card| self.members.get(&card.member).is_some_and(|m| m.role >= role))
     }
 
+    /// The devices of members.
+    pub(crate) fn devices_in(&self) -> impl Iterator<Item = DeviceId> {
+        self.devices_who_may(Role::Relay).map(|card| card.device)
+    }
+
     /// How far a log counts. That of a device which may not write counts as far as somebody said.
     pub(crate) fn limit(&self, log: LogOpening) -> Limit {
         match self.limits.get(&(log.device, log.incarnation)) {

@@ -115,6 +115,7 @@ impl Replica {
         }
         let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
         session.dirty = true;
+        shared.estranged = false;
         let peer = session.peer;
         if digest(&shared.key, space) == frame.digest {
             shared.resolve_all();

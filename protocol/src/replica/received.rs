@@ -26,14 +26,11 @@ impl Replica {
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
     ) {
-        if !self.sessions.contains_key(&link) {
-            return;
-        }
-        self.counters.frames_received += 1;
-        self.counters.bytes_received += bytes.len() as u64;
+        let Some((peer, run)) = self.admitted(link, bytes, now, rng, effects) else { return };
+        let entries = self.counters.entries_received;
         let result = match Frame::decode(bytes) {
             Err(rejection) => Err(rejection),
-            Ok(None) => Ok(()),
+            Ok(None) => return,
             Ok(Some(frame)) => match frame {
                 Frame::Hello(hello) => self.on_hello(link, &hello, now, rng, effects),
                 Frame::Claims(claims) => self.on_claims(link, claims, now, rng, effects),
@@ -49,18 +46,12 @@ impl Replica {
                 Frame::Refused(refused) => self.on_refused(link, &refused, now, effects),
             },
         };
-        if let Err(rejection) = result {
-            self.on_rejection(link, rejection, effects);
+        if run && self.counters.entries_received == entries {
+            self.count_useless(link, bytes, now);
         }
-    }
-
-    fn on_rejection(&mut self, link: LinkId, rejection: Rejection, effects: &mut Effects) {
-        self.counters.rejections += 1;
-        let Some(session) = self.sessions.get_mut(&link) else { return };
-        session.penalty = session.penalty.saturating_add(rejection.penalty());
-        effects.events.push(Event::Rejected { link, peer: session.peer, rejection });
-        if session.penalty >= limits::PENALTY_MAX {
-            effects.close.push(link);
+        match result {
+            Ok(()) => self.conduct.accepted(peer),
+            Err(rejection) => self.on_rejection(link, rejection, now, rng, effects),
         }
     }
 
@@ -299,8 +290,11 @@ impl Replica {
         now: Time,
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
-        let Some(session) = self.sessions.get(&link) else { return Ok(()) };
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
         let id = session.space_of(frame.tag).ok_or(Rejection::NotProven)?;
+        if let Some(shared) = session.shared.get_mut(&id) {
+            shared.estranged = frame.reason == JoinRefusal::Stranger;
+        }
         let joining = self.spaces.get(&id).is_some_and(|space| space.joining.is_some());
         if frame.reason == JoinRefusal::Stranger {
             let sent = session.shared.get(&id).and_then(|shared| shared.ops_sent);
@@ -331,6 +325,7 @@ impl Replica {
         let run = SealedRun::decode(&frame.run.0)?;
         if let Some(shared) = session.shared.get_mut(&id) {
             shared.numbers.bind(frame.number, run.log);
+            shared.tally.run_bytes_received += frame.run.0.len() as u64;
         }
         self.on_run(link, id, run, now, rng, effects)
     }
@@ -353,12 +348,18 @@ impl Replica {
             return Err(Rejection::OverCredit);
         }
         let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
+        shared.tally.run_bytes_received += frame.ciphertext.0.len() as u64;
         let Some(log) = shared.numbers.their_log(frame.number) else { return Ok(()) };
         let Some(known) = space.logs.get(&log) else { return Ok(()) };
         let seq = known.head.seq + 1;
         let ahead = frame.low.wrapping_sub(low_byte(seq));
         if ahead >= 128 {
-            self.on_repeated(link, id, log, seq - u64::from(ahead.wrapping_neg()), now, effects);
+            // There is no entry before the first: a number that leads there is none of this log.
+            if let Some(last) = seq.checked_sub(u64::from(ahead.wrapping_neg()))
+                && last > 0
+            {
+                self.on_repeated(link, id, log, last, now, effects);
+            }
             return Ok(());
         }
         let Some(under) = known.under_next(seq).filter(|_| ahead == 0) else { return Ok(()) };
@@ -380,6 +381,7 @@ impl Replica {
             return Ok(());
         }
         let (log, last) = (run.log, run.last());
+        let before = space.head(log).seq;
         let mut turn = turn!(self, now, rng, effects);
         let ingested = match space.ingest(run, &mut turn) {
             Ok(Some(ingested)) => ingested,
@@ -396,6 +398,7 @@ impl Replica {
         if let Some(session) = self.sessions.get_mut(&link)
             && let Some(shared) = session.shared.get_mut(&id)
         {
+            shared.tally.entries_received += last - before;
             shared.has(log, last);
             if author == Some(session.peer) {
                 shared.acked(log, last, now);

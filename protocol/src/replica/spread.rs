@@ -127,6 +127,7 @@ impl Replica {
             let frame = frame.encode();
             self.counters.frames_sent += 1;
             self.counters.bytes_sent += frame.len() as u64;
+            session.may_answer(1);
             effects.relay.push((*link, frame));
         }
     }
@@ -136,6 +137,7 @@ impl Replica {
         for session in self.sessions.values_mut() {
             if let Some(shared) = session.shared.get_mut(&id) {
                 shared.due.insert(log);
+                shared.heard.entry(log).or_default();
                 session.dirty = true;
             }
         }
@@ -181,12 +183,14 @@ impl Replica {
             .filter_map(|(link, session)| std::mem::take(&mut session.dirty).then_some(*link))
             .collect();
         for link in dirty {
+            self.learn(link, false, now, rng, effects);
             self.pump(link, now, rng, effects);
             self.send_acks(link, effects);
             self.send_credit(link, effects);
             self.repair(link, now, rng, effects);
             self.schedule(link, now, effects);
         }
+        self.write_receipts(now, rng, effects);
     }
 
     /// Sends a peer the entries it lacks, as far as its credit reaches.
@@ -228,6 +232,7 @@ impl Replica {
                 }
             }
         }
+        session.may_answer(frames.len() as u64);
         for frame in frames {
             self.send(link, &frame, effects);
         }
@@ -364,6 +369,8 @@ fn frame_of(
     counters.runs_sent += 1;
     counters.run_bytes_sent += bytes.len() as u64;
     *sent += bytes.len() as u64;
+    shared.tally.entries_sent += run.last() - run.first + 1;
+    shared.tally.run_bytes_sent += bytes.len() as u64;
     let resend = shared.progress.get_mut(&run.log).is_some_and(|p| std::mem::take(&mut p.resend));
     if !resend
         && let Some(number) = shared.numbers.ours(run.log)

@@ -155,10 +155,26 @@ fn extreme_numbers_from_a_member_neither_panic_nor_grow_without_bound() {
 fn a_member_that_keeps_sending_nonsense_loses_its_link() {
     let (mut a, _, _) = pair();
     let mut closed = false;
-    for _ in 0..10 {
+    for _ in 0..30 {
         closed |= a.input(Input::Received { link: LINK, bytes: vec![1, 4, 0] }, 20).closed;
     }
     assert!(closed);
+}
+
+#[test]
+fn an_entry_that_names_a_number_before_the_first_is_dropped() {
+    let (mut a, _, space) = pair();
+    let shared = &a.replica.sessions[&LINK].shared[&space];
+    let own = a.replica.spaces[&space].own_log;
+    let mut logs = a.replica.spaces[&space].logs.keys().filter(|log| **log != own);
+    let number = logs.find_map(|log| shared.numbers.theirs(*log)).unwrap();
+    let tag = shared.tag_in;
+    for low in 0..=u8::MAX {
+        let (ciphertext, signature) = (Bytes(vec![1; 32]), crate::entry::Signature::new([1; 64]));
+        let frame = Frame::Next(Next { tag, number, low, ciphertext, signature });
+        a.input(Input::Received { link: LINK, bytes: frame.encode() }, 20);
+    }
+    assert!(!a.replica.links().is_empty());
 }
 
 #[test]

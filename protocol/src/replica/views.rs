@@ -95,7 +95,7 @@ impl Replica {
         self.reading(|spaces, turn| spaces.get_mut(&id).map(|space| space.digest(turn)))
     }
 
-    fn reading<R>(
+    pub(super) fn reading<R>(
         &mut self,
         read: impl FnOnce(&mut std::collections::BTreeMap<SpaceId, Space>, &mut Turn<'_>) -> Option<R>,
     ) -> Result<Option<R>, StoreError> {
@@ -121,13 +121,7 @@ impl Replica {
                 .sessions
                 .iter()
                 .filter(|(_, session)| session.peer == *device && session.shared.contains_key(&id));
-            let acked = |session: &Session| {
-                let shared = session.shared.get(&id)?;
-                shared.progress.get(&space.own_log).map(|progress| progress.acked)
-            };
-            let confirmed =
-                sessions.clone().filter_map(|(_, session)| acked(session)).max().unwrap_or(0);
-            let acked = if this_device { own } else { confirmed };
+            let acked = space.holds(*device, space.own_log);
             Some(MemberView {
                 device: *device,
                 member: known.card.member,
@@ -137,6 +131,8 @@ impl Replica {
                 links: sessions.map(|(link, _)| link.0).collect(),
                 acked,
                 behind: own.saturating_sub(acked),
+                missing: space.missing(*device),
+                last_seen: space.held.seen(*device),
             })
         });
         Some(members.collect())
@@ -149,7 +145,8 @@ impl Replica {
             link: *link,
             peer: session.peer,
             spaces: session.shared.keys().copied().collect(),
-            penalty: session.penalty,
+            penalty: self.conduct.of(session.peer).map_or(0, |record| record.score),
+            syncs: self.syncs(session),
         };
         self.sessions.iter().map(view).collect()
     }

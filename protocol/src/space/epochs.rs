@@ -195,7 +195,7 @@ impl Space {
     }
 
     /// The epochs whose keys a device can open, as far as it has not said otherwise.
-    fn reached_by(&self, device: DeviceId) -> BTreeSet<EpochId> {
+    pub(crate) fn reached_by(&self, device: DeviceId) -> BTreeSet<EpochId> {
         let roster = self.membership.roster();
         let handed = roster.epochs.iter().filter(|(_, epoch)| {
             let wraps = epoch.wraps.get(&device).map_or(0, Vec::len);

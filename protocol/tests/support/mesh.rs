@@ -20,6 +20,7 @@ pub struct Device {
     pub replica: Replica,
     pub store: Arc<MemoryStore>,
     pub identity: Identity,
+    pub receipt_bytes: Vec<usize>,
     pub rng: ChaCha20Rng,
     pub events: Vec<Event>,
     pub timers: Vec<(Time, Timer)>,
@@ -39,6 +40,8 @@ pub struct Mesh {
 
 pub struct Outbox<'a> {
     pub store: &'a MemoryStore,
+    /// Keys and values of rows about what others hold.
+    pub receipt_bytes: &'a mut Vec<usize>,
     pub sent: Vec<(LinkId, Vec<u8>)>,
     pub closed: Vec<LinkId>,
     pub events: &'a mut Vec<Event>,
@@ -50,6 +53,9 @@ impl Host for Outbox<'_> {
         self.sent.push((link, frame));
     }
     fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        let receipts = batch.iter().filter(|(key, _)| key.first() == Some(&b'h'));
+        let sizes = receipts.map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len));
+        self.receipt_bytes.extend(sizes);
         self.store.commit(batch)
     }
     fn schedule(&mut self, at: Time, timer: Timer) {
@@ -78,6 +84,7 @@ impl Mesh {
                     replica,
                     store,
                     identity,
+                    receipt_bytes: Vec::new(),
                     rng,
                     events: Vec::new(),
                     timers: Vec::new(),
@@ -105,6 +112,7 @@ impl Mesh {
         device.replica.handle(inputs, self.now, &mut device.rng, &mut effects);
         let mut outbox = Outbox {
             store: &device.store,
+            receipt_bytes: &mut device.receipt_bytes,
             sent: Vec::new(),
             closed: Vec::new(),
             events: &mut device.events,
@@ -147,6 +155,21 @@ impl Mesh {
             self.settle();
         }
         self.now = end;
+    }
+
+    /// Lets time pass, firing timers; what is sent stays on its way.
+    pub fn pass_ms_unsettled(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+        for n in 0..self.devices.len() {
+            let now = self.now;
+            let due = |timer: &(Time, Timer)| timer.0 <= now;
+            let fired: Vec<Input> = self.devices[n]
+                .timers
+                .extract_if(.., |timer| due(timer))
+                .map(|(_, timer)| Input::TimerFired(timer))
+                .collect();
+            self.inputs(n, fired);
+        }
     }
 
     pub fn id(&self, n: usize) -> DeviceId {
@@ -327,6 +350,7 @@ impl Mesh {
             events,
             timers,
             links,
+            receipt_bytes: Vec::new(),
             wishes: 0,
         });
         self.devices.len() - 1

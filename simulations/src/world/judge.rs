@@ -92,6 +92,12 @@ impl World {
             self.fail("convergence", detail);
             return;
         }
+        let members = self.devices.iter().take(self.members());
+        let dropped = |replica: &Replica| replica.counters().frames_dropped;
+        if members.filter_map(|device| device.replica.as_ref()).any(|replica| dropped(replica) > 0)
+        {
+            self.fail("honesty", "frames of honest devices came too fast for others");
+        }
         for space in self.spaces.clone() {
             let markers = self.markers(0, space);
             let lost = self.promises.granted(space).find(|marker| !markers.contains(*marker));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::algebra::SmallMap;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::dot::{Dot, DotRange, LogId};
 use crate::lattice::Lattice;
@@ -68,7 +69,7 @@ impl Decode for VersionVector {
 ///
 /// Exact, gaps included; a log without gaps costs one interval.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CausalContext(BTreeMap<LogId, BTreeMap<u64, u64>>);
+pub struct CausalContext(SmallMap<LogId, SmallMap<u64, u64>>);
 
 impl CausalContext {
     /// Whether a dot is in the set.
@@ -89,7 +90,7 @@ impl CausalContext {
         if range.len == 0 {
             return false;
         }
-        let intervals = self.0.entry(range.log).or_default();
+        let intervals = self.0.or_insert_with(range.log, SmallMap::default);
         let (mut start, mut end) = (range.start, range.end());
         if let Some((before, until)) = intervals.range(..=start).next_back() {
             if *until >= end {
@@ -229,13 +230,13 @@ impl Encode for CausalContext {
 
 impl Decode for CausalContext {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut logs = BTreeMap::new();
+        let mut logs = SmallMap::default();
         for _ in 0..from.count()? {
             let log = from.log()?;
-            if logs.last_key_value().is_some_and(|(last, _)| *last >= log) {
+            if logs.last().is_some_and(|(last, _)| *last >= log) {
                 return Err(DecodeError::NotCanonical);
             }
-            let mut intervals = BTreeMap::new();
+            let mut intervals = SmallMap::default();
             let mut at = 0_u64;
             for _ in 0..from.count()? {
                 let (gap, len) = (from.varint()?, from.varint()?);

@@ -1,12 +1,12 @@
 //! `DotMap<K, S>`: stores by key. A key whose store knows nothing is gone.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::algebra::Entry;
+use crate::algebra::{Entry, SmallMap};
 use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
-use crate::dot::{DotRange, LogId};
+use crate::dot::{Dot, DotRange, LogId};
 use crate::store::{Change, DotStore, Turnover};
 
 mod index;
@@ -17,13 +17,13 @@ use index::DotIndex;
 /// small delta cost what the delta touches, not what the map holds.
 #[derive(Clone, Debug)]
 pub struct DotMap<K, S> {
-    entries: BTreeMap<K, S>,
+    entries: SmallMap<K, S>,
     index: DotIndex<K>,
 }
 
 impl<K, S> Default for DotMap<K, S> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), index: DotIndex::default() }
+        Self { entries: SmallMap::default(), index: DotIndex::default() }
     }
 }
 
@@ -51,15 +51,18 @@ impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
         self.entries.get(key)
     }
 
-    /// The keys that hold any dot of a context.
-    pub(crate) fn holding(&self, dots: &CausalContext) -> BTreeSet<K> {
-        let mut keys = BTreeSet::new();
+    /// The keys that hold any dot of a context, each at least once.
+    pub(crate) fn holding(&self, dots: &CausalContext) -> Vec<K> {
+        let mut keys = Vec::new();
         for range in dots.ranges() {
-            self.index.overlapping(range, |key| {
-                keys.insert(key.clone());
-            });
+            self.index.overlapping(range, |key| keys.push(key.clone()));
         }
         keys
+    }
+
+    /// The key that holds a dot.
+    pub(crate) fn key_of(&self, dot: Dot) -> Option<&K> {
+        self.index.key_of(dot)
     }
 
     /// The stores by their keys, ascending.
@@ -222,7 +225,7 @@ impl<K: Encode, S: Encode> Encode for DotMap<K, S> {
 
 impl<K: Decode + Ord + Clone, S: Decode + DotStore> Decode for DotMap<K, S> {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut entries = BTreeMap::<K, S>::decode(from)?;
+        let mut entries = SmallMap::<K, S>::decode(from)?;
         if from.is_lenient() {
             // Of a struct that does not know what was written, nothing may be left.
             entries.retain(|_, store| !store.is_bottom());

@@ -157,32 +157,26 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         }
     }
 
-    /// The value of a dot that is there and has not been taken away.
-    pub(crate) fn held(&self, dot: Dot) -> Option<T> {
-        let held = !self.dropped.contains(dot);
-        self.values_of(&[dot.into()]).filter(|_| held)?.pop()
+    /// The element of a dot, deleted or not, if it has its place.
+    pub(crate) fn placed(&self, dot: Dot) -> Option<T> {
+        let log = self.weave.as_ref()?.log_of(dot.log)?;
+        E::items(log.elements.part(log.slot_of(dot.seq)?, 1)).next()
     }
 
-    /// Whether a dot is an element that is known, wherever it stands.
-    pub(crate) fn has(&self, dot: Dot) -> bool {
-        !self.inserted(dot.into()).is_empty()
+    /// Whether an element was taken away together with what held it.
+    pub(crate) fn is_dropped(&self, dot: Dot) -> bool {
+        self.dropped.contains(dot)
     }
 
     /// The elements among some dots that have their places.
-    pub(crate) fn known_values(&self, range: DotRange) -> Vec<T> {
-        let mut values = Vec::new();
+    pub(crate) fn placed_in(&self, range: DotRange) -> impl Iterator<Item = (Dot, T)> + '_ {
         let log = self.weave.as_ref().and_then(|weave| weave.log_of(range.log));
-        for (_, part) in log.into_iter().flat_map(|log| log.inserted(range)) {
-            self.each_slice_of(&[part], |slice| values.extend(E::items(slice)));
-        }
-        values
-    }
-
-    /// All elements with their dots, those that wait for others too.
-    pub(crate) fn said(&self) -> impl Iterator<Item = (Dot, T)> + '_ {
-        self.runs().into_iter().flat_map(|(run, _)| {
-            let dots = (0..).map(move |n| run.first.plus(n));
-            dots.zip(E::items(run.values))
+        log.into_iter().flat_map(move |log| {
+            log.inserted(range).flat_map(move |(slot, part)| {
+                let len = u32::try_from(part.len).unwrap_or(0);
+                let dots = (0..).map(move |n| part.first().plus(n));
+                dots.zip(E::items(log.elements.part(slot, len)))
+            })
         })
     }
 
@@ -347,6 +341,53 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         Some(delta)
     }
 
+    /// Joins another sequence, showing every element that gets its place to `watch`, unless there was none before.
+    pub(crate) fn join_watched(
+        &mut self,
+        seen: &CausalContext,
+        other: Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+        watch: &mut impl Watch<E>,
+    ) -> bool {
+        if seen.is_empty() && self.is_bottom() && !other.is_bottom() {
+            *self = other;
+            self.dots(&mut |range| turnover.born.push(range));
+            return true;
+        }
+        let mut dying = Vec::new();
+        for range in theirs.ranges() {
+            for mine in self.known(range) {
+                for held in self.dropped.gaps(mine) {
+                    let known = other.known(held);
+                    dying.extend(known.iter().flat_map(|part| other.dropped.overlap(*part)));
+                    dying.extend(gaps(held, &known));
+                }
+            }
+        }
+        let mut changed = false;
+        other.each_run(&mut |run| {
+            for fresh in self.unknown(run.dots::<E>()) {
+                self.greet(fresh, seen, &other.dropped, turnover);
+                self.add_run(&run.part::<E>(fresh), watch);
+                changed = true;
+            }
+        });
+        for gone in other.gone() {
+            for fresh in self.unknown(gone.dots()) {
+                self.greet(fresh, seen, &other.dropped, turnover);
+                self.add_gone(gone.part(fresh), watch);
+                changed = true;
+            }
+        }
+        for range in dying {
+            self.drop_elements(range);
+            turnover.died.push(range);
+            changed = true;
+        }
+        changed
+    }
+
     /// Notes which of some new events are taken away already, and which are there.
     fn greet(
         &mut self,
@@ -419,42 +460,7 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> DotStore for Sequence<T, E> {
         theirs: &CausalContext,
         turnover: &mut Turnover,
     ) -> bool {
-        if seen.is_empty() && self.is_bottom() && !other.is_bottom() {
-            *self = other;
-            self.dots(&mut |range| turnover.born.push(range));
-            return true;
-        }
-        let mut dying = Vec::new();
-        for range in theirs.ranges() {
-            for mine in self.known(range) {
-                for held in self.dropped.gaps(mine) {
-                    let known = other.known(held);
-                    dying.extend(known.iter().flat_map(|part| other.dropped.overlap(*part)));
-                    dying.extend(gaps(held, &known));
-                }
-            }
-        }
-        let mut changed = false;
-        other.each_run(&mut |run| {
-            for fresh in self.unknown(run.dots::<E>()) {
-                self.greet(fresh, seen, &other.dropped, turnover);
-                self.add_run(&run.part::<E>(fresh), &mut ());
-                changed = true;
-            }
-        });
-        for gone in other.gone() {
-            for fresh in self.unknown(gone.dots()) {
-                self.greet(fresh, seen, &other.dropped, turnover);
-                self.add_gone(gone.part(fresh), &mut ());
-                changed = true;
-            }
-        }
-        for range in dying {
-            self.drop_elements(range);
-            turnover.died.push(range);
-            changed = true;
-        }
-        changed
+        self.join_watched(seen, other, theirs, turnover, &mut ())
     }
 
     fn dots(&self, each: &mut dyn FnMut(DotRange)) {

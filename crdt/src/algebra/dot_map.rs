@@ -121,13 +121,53 @@ impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
                 keep
             }
         };
+        self.note(&key, (born, died), turnover);
+        changed
+    }
+
+    /// The same for a delta that is still needed.
+    fn join_part(
+        &mut self,
+        seen: &CausalContext,
+        (key, other): (&K, &S),
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let Some(store) = self.entries.get_mut(key) else {
+            return self.join_key(seen, (key.clone(), other.clone()), theirs, turnover);
+        };
+        let (born, died) = (turnover.born.len(), turnover.died.len());
+        let changed = store.join_delta(seen, other, theirs, turnover);
+        if changed && store.is_bottom() {
+            self.entries.remove(key);
+        }
+        self.note(key, (born, died), turnover);
+        changed
+    }
+
+    /// Notes which dots a key's store has lost and got since the turnover had so many.
+    fn note(&mut self, key: &K, (born, died): (usize, usize), turnover: &Turnover) {
         for range in turnover.died.get(died..).unwrap_or_default() {
             self.index.remove(*range);
         }
         for range in turnover.born.get(born..).unwrap_or_default() {
-            self.index.insert(*range, &key);
+            self.index.insert(*range, key);
         }
-        changed
+    }
+
+    /// The keys of `others` apart, those that hold a dot the other side has seen.
+    fn left_out(&self, others: &SmallMap<K, S>, theirs: &CausalContext) -> BTreeSet<K> {
+        let mut touched = BTreeSet::new();
+        if !self.index.is_empty() {
+            for range in theirs.ranges() {
+                self.index.overlapping(range, |key| {
+                    if !others.contains_key(key) && !touched.contains(key) {
+                        touched.insert(key.clone());
+                    }
+                });
+            }
+        }
+        touched
     }
 }
 
@@ -169,19 +209,28 @@ impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
         theirs: &CausalContext,
         turnover: &mut Turnover,
     ) -> bool {
-        let mut touched = BTreeSet::new();
-        if !self.index.is_empty() {
-            for range in theirs.ranges() {
-                self.index.overlapping(range, |key| {
-                    if !other.entries.contains_key(key) && !touched.contains(key) {
-                        touched.insert(key.clone());
-                    }
-                });
-            }
-        }
+        let touched = self.left_out(&other.entries, theirs);
         let mut changed = false;
         for entry in other.entries {
             changed |= self.join_key(seen, entry, theirs, turnover);
+        }
+        for key in touched {
+            changed |= self.join_key(seen, (key, S::default()), theirs, turnover);
+        }
+        changed
+    }
+
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let touched = self.left_out(&other.entries, theirs);
+        let mut changed = false;
+        for entry in &other.entries {
+            changed |= self.join_part(seen, entry, theirs, turnover);
         }
         for key in touched {
             changed |= self.join_key(seen, (key, S::default()), theirs, turnover);

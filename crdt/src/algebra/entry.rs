@@ -86,6 +86,18 @@ impl<S: DotStore> DotStore for Entry<S> {
         first || second
     }
 
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let first = self.present.join_delta(seen, &other.present, theirs, turnover);
+        let second = self.content.join_delta(seen, &other.content, theirs, turnover);
+        first || second
+    }
+
     fn dots(&self, each: &mut dyn FnMut(DotRange)) {
         self.present.dots(each);
         self.content.dots(each);

@@ -236,6 +236,13 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         Some(weave.dot_of(weave.pieces.id(cursor)))
     }
 
+    /// The visible element at an index, with its dot.
+    pub(crate) fn entry_at(&self, index: usize) -> Option<(Dot, T)> {
+        let weave = self.weave.as_ref()?;
+        let id = weave.pieces.id(weave.find(u32::try_from(index).ok()?)?);
+        Some((weave.dot_of(id), E::items(weave.slice(id, 1)).next()?))
+    }
+
     /// Inserts elements before the visible index `index`; returns the delta, `None` if there is no such
     /// place.
     #[must_use]
@@ -345,13 +352,13 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
     pub(crate) fn join_watched(
         &mut self,
         seen: &CausalContext,
-        other: Self,
+        other: &Self,
         theirs: &CausalContext,
         turnover: &mut Turnover,
         watch: &mut impl Watch<E>,
     ) -> bool {
         if seen.is_empty() && self.is_bottom() && !other.is_bottom() {
-            *self = other;
+            *self = other.clone();
             self.dots(&mut |range| turnover.born.push(range));
             return true;
         }
@@ -367,7 +374,14 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         }
         let mut changed = false;
         other.each_run(&mut |run| {
-            for fresh in self.unknown(run.dots::<E>()) {
+            let dots = run.dots::<E>();
+            if self.is_fresh(dots) {
+                self.greet(dots, seen, &other.dropped, turnover);
+                self.add_run(&run, watch);
+                changed = true;
+                return;
+            }
+            for fresh in self.unknown(dots) {
                 self.greet(fresh, seen, &other.dropped, turnover);
                 self.add_run(&run.part::<E>(fresh), watch);
                 changed = true;
@@ -400,6 +414,25 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
             self.dropped.insert_range(part);
         }
         turnover.born.extend(self.dropped.gaps(fresh));
+    }
+
+    /// The parts of some events that somebody who has seen `seen` may lack, ascending: who has seen that one was taken
+    /// away need not have it, and others may hang on it. Notes which of them were taken away.
+    fn lacking(
+        &self,
+        seen: &CausalContext,
+        events: DotRange,
+        dropped: &mut CausalContext,
+    ) -> Vec<DotRange> {
+        let mut lacking = CausalContext::default();
+        for part in self.dropped.overlap(events) {
+            dropped.insert_range(part);
+            lacking.insert_range(part);
+        }
+        for part in seen.gaps(events) {
+            lacking.insert_range(part);
+        }
+        lacking.ranges().collect()
     }
 
     /// This with what another delta of the same change says.
@@ -460,6 +493,21 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> DotStore for Sequence<T, E> {
         theirs: &CausalContext,
         turnover: &mut Turnover,
     ) -> bool {
+        if seen.is_empty() && self.is_bottom() && !other.is_bottom() {
+            *self = other;
+            self.dots(&mut |range| turnover.born.push(range));
+            return true;
+        }
+        self.join_delta(seen, &other, theirs, turnover)
+    }
+
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
         self.join_watched(seen, other, theirs, turnover, &mut ())
     }
 
@@ -486,18 +534,12 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> DotStore for Sequence<T, E> {
         }
         let mut delta = Self::default();
         for (run, _) in self.runs() {
-            for fresh in seen.gaps(run.dots::<E>()) {
-                self.dropped.overlap(fresh).for_each(|part| {
-                    delta.dropped.insert_range(part);
-                });
+            for fresh in self.lacking(seen, run.dots::<E>(), &mut delta.dropped) {
                 delta.add_run(&run.part::<E>(fresh), &mut ());
             }
         }
         for gone in self.gone() {
-            for fresh in seen.gaps(gone.dots()) {
-                self.dropped.overlap(fresh).for_each(|part| {
-                    delta.dropped.insert_range(part);
-                });
+            for fresh in self.lacking(seen, gone.dots(), &mut delta.dropped) {
                 delta.add_gone(gone.part(fresh), &mut ());
             }
         }

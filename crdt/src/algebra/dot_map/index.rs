@@ -28,13 +28,17 @@ impl<K: Clone + PartialEq> DotIndex<K> {
         })
     }
 
-    /// The intervals that share a dot with `range`, ascending.
+    /// The intervals that share a dot with `range`, descending.
     fn touching(&self, range: DotRange) -> impl Iterator<Item = (u64, &(u64, K))> {
-        self.0.get(&range.log).into_iter().flat_map(move |intervals| {
-            let before = intervals.range(..range.start).next_back();
-            let before = before.filter(|(start, (len, _))| *start + len > range.start);
-            let within = intervals.range(range.start..range.end());
-            before.into_iter().chain(within).map(|(start, held)| (*start, held))
+        let reaches = move |start: u64, len: u64| range.start < start || range.start - start < len;
+        // New dots come after all others, which need not be searched then.
+        let intervals = self.0.get(&range.log).filter(|intervals| {
+            intervals.last().is_some_and(|(start, (len, _))| reaches(*start, *len))
+        });
+        intervals.into_iter().flat_map(move |intervals| {
+            let before_end = intervals.range(..range.end()).rev();
+            let touching = before_end.take_while(move |(start, (len, _))| reaches(**start, *len));
+            touching.map(|(start, held)| (*start, held))
         })
     }
 
@@ -54,7 +58,7 @@ impl<K: Clone + PartialEq> DotIndex<K> {
     pub(super) fn insert(&mut self, range: DotRange, key: &K) {
         let intervals = self.0.or_insert_with(range.log, SmallMap::default);
         if let Some((start, (len, owner))) = intervals.last_below_mut(&range.start)
-            && *start + *len == range.start
+            && range.start - *start == *len
             && owner == key
         {
             *len += range.len;

@@ -183,11 +183,7 @@ pub(super) struct Loose<E> {
 
 impl<E> Default for Loose<E> {
     fn default() -> Self {
-        Self {
-            runs: SmallMap::default(),
-            waiting: SmallMap::default(),
-            gone: SmallMap::default(),
-        }
+        Self { runs: SmallMap::default(), waiting: SmallMap::default(), gone: SmallMap::default() }
     }
 }
 

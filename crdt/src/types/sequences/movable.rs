@@ -154,8 +154,8 @@ impl<S: Crdt> MovableList<S> {
     /// The lasting name of the part at an index. O(log n).
     #[must_use]
     pub fn id_at(&self, index: usize) -> Option<Dot> {
-        let slot = self.slots.dot_at(index)?;
-        self.part_of(slot, self.slots.placed(slot)?)
+        let (slot, first) = self.slots.entry_at(index)?;
+        self.part_of(slot, first)
     }
 
     /// The names of all parts, whether they show or not.
@@ -256,6 +256,16 @@ impl<S: Crdt> DotStore for MovableList<S> {
         theirs: &CausalContext,
         turnover: &mut Turnover,
     ) -> bool {
+        self.join_delta(seen, &other, theirs, turnover)
+    }
+
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
         let mut ids = self.parts.holding(theirs);
         ids.extend(other.parts.iter().map(|(id, _)| *id));
         for range in theirs.ranges() {
@@ -265,13 +275,15 @@ impl<S: Crdt> DotStore for MovableList<S> {
         let before: Vec<(Dot, Option<Dot>)> =
             ids.into_iter().map(|id| (id, self.place_of(id))).collect();
         let nothing = CausalContext::default();
-        self.vacant.join_store(&nothing, other.vacant, &nothing, &mut Turnover::default());
+        self.vacant.join_delta(&nothing, &other.vacant, &nothing, &mut Turnover::default());
         let unwritten = self.slots.is_unwritten();
         let mut fresh = Fresh::default();
-        let first = self.slots.join_watched(seen, other.slots, theirs, turnover, &mut fresh);
-        let second = self.parts.join_store(seen, other.parts, theirs, turnover);
+        let first = self.slots.join_watched(seen, &other.slots, theirs, turnover, &mut fresh);
+        let second = self.parts.join_delta(seen, &other.parts, theirs, turnover);
+        let mut settled = None;
         for (id, old) in before {
             let new = self.place_of(id);
+            settled = new;
             if let Some(old) = old.filter(|_| old != new) {
                 self.slots.set_visible(old, false);
             }
@@ -284,7 +296,8 @@ impl<S: Crdt> DotStore for MovableList<S> {
         } else {
             for range in fresh.0 {
                 let slots: Vec<(Dot, bool)> = self.slots.placed_in(range).collect();
-                slots.into_iter().for_each(|(slot, first)| self.settle(slot, first));
+                let unsettled = slots.into_iter().filter(|(slot, _)| settled != Some(*slot));
+                unsettled.for_each(|(slot, first)| self.settle(slot, first));
             }
         }
         first || second

@@ -27,6 +27,8 @@ pub struct SmallMap<K, V>(Kept<K, V>);
 #[derive(Clone)]
 enum Kept<K, V> {
     Row(Vec<(K, V)>),
+    // In a box, so that a map is no larger than its row.
+    #[allow(clippy::box_collection)]
     Tree(Box<BTreeMap<K, V>>),
 }
 

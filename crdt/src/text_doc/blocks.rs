@@ -13,8 +13,8 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 type Name = ([u8; 32], bool);
 
 const LEVEL: u32 = 2;
-const BLOCK_MIN: usize = 24 << 10;
-const BLOCK_MAX: usize = 64 << 10;
+const BLOCK_MIN: usize = 40 << 10;
+const BLOCK_MAX: usize = 96 << 10;
 /// A part that is this long does not share a block with the next one.
 const PART_MIN: usize = 4 << 10;
 /// One place of so many is a cut.
@@ -41,7 +41,7 @@ pub(super) struct Blocks {
 impl Blocks {
     /// One stream of some parts.
     pub fn deflate(&mut self, parts: &[(&[u8], Growth)]) -> Vec<u8> {
-        let raw: Vec<u8> = parts.iter().flat_map(|(part, _)| *part).copied().collect();
+        let raw: Vec<u8> = parts.iter().map(|(part, _)| *part).collect::<Vec<_>>().concat();
         let mut stream = Vec::new();
         let mut from = 0;
         for end in ends(&raw, parts) {
@@ -128,7 +128,7 @@ fn cut(raw: &[u8], growth: Growth) -> usize {
     let mut hash = 0_u64;
     let tested = raw.get(BLOCK_MIN - GEAR_BYTES..end).unwrap_or_default();
     for (at, byte) in (BLOCK_MIN - GEAR_BYTES + 1..).zip(tested) {
-        hash = (hash << 1).wrapping_add(gear(*byte));
+        hash = (hash << 1).wrapping_add(GEARS.get(usize::from(*byte)).copied().unwrap_or(0));
         if at >= BLOCK_MIN && hash & CUT_MASK == 0 {
             return at;
         }
@@ -136,9 +136,20 @@ fn cut(raw: &[u8], growth: Growth) -> usize {
     end
 }
 
-/// A number that has nothing to do with the byte (the finaliser of SplitMix64, Steele et al. 2014).
-fn gear(byte: u8) -> u64 {
-    let mut number = (u64::from(byte) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// For each byte a number that has nothing to do with it.
+static GEARS: [u64; 256] = {
+    let mut gears = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        gears[byte] = scatter(byte as u64 + 1);
+        byte += 1;
+    }
+    gears
+};
+
+/// The finaliser of SplitMix64 (Steele et al. 2014).
+const fn scatter(number: u64) -> u64 {
+    let mut number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)

@@ -120,51 +120,6 @@ impl Deletion {
     }
 }
 
-/// How many of `len` ascending numbers are at most `most`. Numbers of events and slots grow evenly, so the search
-/// starts where an even growth would put it and widens from there: O(log n) at worst, and few of the numbers are read.
-fn count_to(len: usize, most: u32, number: impl Fn(usize) -> u32) -> usize {
-    let Some(last) = len.checked_sub(1) else { return 0 };
-    let (low, high) = (number(0), number(last));
-    if most < low {
-        return 0;
-    }
-    if most >= high {
-        return len;
-    }
-    // Here low <= most < high, so the answer lies in 1..=last.
-    let share = u64::from(most - low) * last as u64 / u64::from(high - low);
-    let guess = usize::try_from(share).unwrap_or(last);
-    let (mut from, mut to, mut step) = (0, last, 1);
-    if number(guess) <= most {
-        from = guess;
-        while from + step < to {
-            if number(from + step) > most {
-                to = from + step;
-                break;
-            }
-            (from, step) = (from + step, step * 2);
-        }
-    } else {
-        to = guess;
-        while from + step < to {
-            if number(to - step) <= most {
-                from = to - step;
-                break;
-            }
-            (to, step) = (to - step, step * 2);
-        }
-    }
-    while from + 1 < to {
-        let middle = from + (to - from) / 2;
-        if number(middle) <= most {
-            from = middle;
-        } else {
-            to = middle;
-        }
-    }
-    to
-}
-
 #[derive(Clone, Debug)]
 pub(crate) struct Log<E> {
     pub name: LogId,
@@ -212,7 +167,7 @@ impl<E: Elements> Log<E> {
     pub fn record_of(&self, slot: u32) -> usize {
         match self.records.last() {
             Some(last) if last.slot() <= slot => self.records.len() - 1,
-            _ => count_to(self.records.len(), slot, |at| self.records[at].slot()) - 1,
+            _ => self.records.partition_point(|record| record.slot() <= slot) - 1,
         }
     }
 
@@ -227,9 +182,11 @@ impl<E: Elements> Log<E> {
         let count = match &self.by_seq {
             None => match self.records.last() {
                 Some(last) if last.seq <= seq => self.records.len(),
-                _ => count_to(self.records.len(), seq, |at| self.records[at].seq),
+                _ => self.records.partition_point(|record| record.seq <= seq),
             },
-            Some(order) => count_to(order.len(), seq, |at| self.records[order[at] as usize].seq),
+            Some(order) => {
+                order.partition_point(|record| self.records[*record as usize].seq <= seq)
+            }
         };
         count.checked_sub(1)
     }
@@ -342,30 +299,6 @@ impl<E: Elements> Log<E> {
                 }
             }
             None => self.deletions.push(deletion),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn an_estimated_search_finds_what_a_search_by_halves_does(
-            mut numbers in prop::collection::vec(0..5000_u32, 0..200),
-            skew in 0..4_u32,
-            most in 0..5000_u32,
-        ) {
-            for number in &mut numbers {
-                let skewed = u64::from(*number).pow(skew) / 5000_u64.pow(skew.saturating_sub(1));
-                *number = u32::try_from(skewed).unwrap();
-            }
-            numbers.sort_unstable();
-            numbers.dedup();
-            let expected = numbers.partition_point(|number| *number <= most);
-            prop_assert_eq!(count_to(numbers.len(), most, |at| numbers[at]), expected);
         }
     }
 }

@@ -137,6 +137,8 @@ fn cut(raw: &[u8], growth: Growth) -> usize {
 }
 
 /// For each byte a number that has nothing to do with it.
+// Computed when this is compiled, where an index out of range is an error.
+#[allow(clippy::indexing_slicing)]
 static GEARS: [u64; 256] = {
     let mut gears = [0; 256];
     let mut byte = 0;

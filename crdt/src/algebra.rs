@@ -14,7 +14,7 @@
 //! |---|---|
 //! | [`Pair`], `(A, B)` | side by side |
 //! | [`Lex`] | the greater rank wins |
-//! | `BTreeMap` | key by key |
+//! | `BTreeMap`, [`SmallMap`] | key by key |
 //! | [`WithBottom`], [`WithTop`] | a new least, a new greatest value |
 //! | [`Anti`] | maximal elements of a partial order |
 //! | [`Own`] | any commutative monoid, by author |
@@ -39,6 +39,7 @@ mod point;
 mod ranges;
 mod sequence;
 mod set;
+mod small_map;
 mod sum;
 mod union_find;
 mod unit;
@@ -59,6 +60,7 @@ pub use point::Point;
 pub use ranges::Ranges;
 pub use sequence::{Chars, Elements, Patch, Sequence, Side, Unit, Width};
 pub(crate) use sequence::{Cursor, Deletion, Gone, Id, Run, Watch, Weave};
+pub use small_map::SmallMap;
 pub use sum::{WithBottom, WithTop};
 pub use union_find::UnionFind;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::algebra::SmallMap;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::dot::{Dot, DotRange, LogId};
 use crate::lattice::Lattice;
@@ -64,19 +65,46 @@ impl Decode for VersionVector {
     }
 }
 
-/// A set of dots, kept as intervals: for each log, start → end (exclusive), apart from each other.
+/// A set of dots, kept as intervals.
 ///
 /// Exact, gaps included; a log without gaps costs one interval.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CausalContext(BTreeMap<LogId, BTreeMap<u64, u64>>);
+#[derive(Clone, Debug)]
+pub struct CausalContext(Kept);
+
+/// For each log, start → end (exclusive), apart from each other.
+type Intervals = SmallMap<LogId, SmallMap<u64, u64>>;
+
+/// Most deltas, and all objects with one writer, have seen one interval.
+#[derive(Clone, Debug)]
+enum Kept {
+    One(DotRange),
+    Many(Intervals),
+}
+
+impl Default for CausalContext {
+    fn default() -> Self {
+        Self(Kept::Many(Intervals::default()))
+    }
+}
+
+impl PartialEq for CausalContext {
+    fn eq(&self, other: &Self) -> bool {
+        self.ranges().eq(other.ranges())
+    }
+}
+
+impl Eq for CausalContext {}
 
 impl CausalContext {
     /// Whether a dot is in the set.
     #[must_use]
     pub fn contains(&self, dot: Dot) -> bool {
-        self.0.get(&dot.log).is_some_and(|intervals| {
-            intervals.range(..=dot.seq).next_back().is_some_and(|(_, end)| dot.seq < *end)
-        })
+        match &self.0 {
+            Kept::One(one) => one.log == dot.log && (one.start..one.end()).contains(&dot.seq),
+            Kept::Many(logs) => logs.get(&dot.log).is_some_and(|intervals| {
+                intervals.range(..=dot.seq).next_back().is_some_and(|(_, end)| dot.seq < *end)
+            }),
+        }
     }
 
     /// Adds one dot; tells whether it was new.
@@ -89,7 +117,24 @@ impl CausalContext {
         if range.len == 0 {
             return false;
         }
-        let intervals = self.0.entry(range.log).or_default();
+        match &mut self.0 {
+            Kept::Many(logs) if logs.is_empty() => {
+                self.0 = Kept::One(range);
+                return true;
+            }
+            Kept::One(one) if one.log == range.log => {
+                let (start, end) = (one.start.min(range.start), one.end().max(range.end()));
+                if (start, end) == (one.start, one.end()) {
+                    return false;
+                }
+                if range.start <= one.end() && one.start <= range.end() {
+                    *one = DotRange { log: one.log, start, len: end - start };
+                    return true;
+                }
+            }
+            _ => {}
+        }
+        let intervals = self.many().or_insert_with(range.log, SmallMap::default);
         let (mut start, mut end) = (range.start, range.end());
         if let Some((before, until)) = intervals.range(..=start).next_back() {
             if *until >= end {
@@ -109,33 +154,60 @@ impl CausalContext {
         true
     }
 
+    /// The intervals, in the form that takes any number of them.
+    fn many(&mut self) -> &mut Intervals {
+        if let Kept::One(one) = &self.0 {
+            let intervals = SmallMap::of(one.start, one.end());
+            self.0 = Kept::Many(SmallMap::of(one.log, intervals));
+        }
+        match &mut self.0 {
+            Kept::Many(logs) => logs,
+            Kept::One(_) => unreachable!("one interval has just been put among many"),
+        }
+    }
+
+    /// The same for reading: the only interval, or all of them.
+    fn parts(&self) -> (Option<DotRange>, Option<&Intervals>) {
+        match &self.0 {
+            Kept::One(one) => (Some(*one), None),
+            Kept::Many(logs) => (None, Some(logs)),
+        }
+    }
+
     /// The dot a log's next event gets.
     #[must_use]
     pub fn next(&self, log: LogId) -> Dot {
-        let last = self.0.get(&log).and_then(|intervals| intervals.values().next_back());
-        Dot { log, seq: last.copied().unwrap_or(1) }
+        let last = match &self.0 {
+            Kept::One(one) => (one.log == log).then(|| one.end()),
+            Kept::Many(logs) => {
+                logs.get(&log).and_then(|intervals| intervals.values().next_back().copied())
+            }
+        };
+        Dot { log, seq: last.unwrap_or(1) }
     }
 
     /// The intervals, ascending by log and start.
     pub fn ranges(&self) -> impl Iterator<Item = DotRange> {
-        self.0.iter().flat_map(|(log, intervals)| {
+        let (one, many) = self.parts();
+        one.into_iter().chain(many.into_iter().flatten().flat_map(|(log, intervals)| {
             intervals.iter().map(|(start, end)| DotRange {
                 log: *log,
                 start: *start,
                 len: end - start,
             })
-        })
+        }))
     }
 
     /// Whether nothing is in the set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        matches!(&self.0, Kept::Many(logs) if logs.is_empty())
     }
 
     /// Takes consecutive dots out. O(log n) and the intervals touched.
     pub fn remove_range(&mut self, range: DotRange) {
-        let Some(intervals) = self.0.get_mut(&range.log).filter(|_| range.len > 0) else { return };
+        let logs = self.many();
+        let Some(intervals) = logs.get_mut(&range.log).filter(|_| range.len > 0) else { return };
         let (start, end) = (range.start, range.end());
         if let Some((before, until)) =
             intervals.range(..start).next_back().map(|(before, until)| (*before, *until))
@@ -155,20 +227,26 @@ impl CausalContext {
             }
         }
         if intervals.is_empty() {
-            self.0.remove(&range.log);
+            logs.remove(&range.log);
         }
     }
 
     /// The parts of `range` that are in the set, ascending. O(log n) and the parts.
     pub fn overlap(&self, range: DotRange) -> impl Iterator<Item = DotRange> {
         let (start, end) = (range.start, range.end());
-        self.0.get(&range.log).into_iter().flat_map(move |intervals| {
+        let (one, many) = self.parts();
+        let one = one.filter(|one| one.log == range.log).and_then(|one| {
+            let (from, until) = (one.start.max(start), one.end().min(end));
+            (from < until).then(|| DotRange { log: range.log, start: from, len: until - from })
+        });
+        let many = many.and_then(|logs| logs.get(&range.log));
+        one.into_iter().chain(many.into_iter().flat_map(move |intervals| {
             let from = intervals.range(..=start).next_back().map_or(start, |(from, _)| *from);
             intervals.range(from..end.max(from)).filter_map(move |(from, until)| {
                 let (from, until) = ((*from).max(start), (*until).min(end));
                 (from < until).then(|| DotRange { log: range.log, start: from, len: until - from })
             })
-        })
+        }))
     }
 
     /// The parts of `range` that are not in the set, ascending.
@@ -190,7 +268,15 @@ impl CausalContext {
     /// How many of `range`'s dots from the first on are in the set, or, if the first is not, are not.
     #[must_use]
     pub fn prefix(&self, range: DotRange) -> (bool, u64) {
-        let Some(intervals) = self.0.get(&range.log) else { return (false, range.len) };
+        let intervals = match &self.0 {
+            Kept::Many(logs) => logs.get(&range.log),
+            Kept::One(one) if one.log != range.log || one.end() <= range.start => None,
+            Kept::One(one) if one.start <= range.start => {
+                return (true, range.len.min(one.end() - range.start));
+            }
+            Kept::One(one) => return (false, range.len.min(one.start - range.start)),
+        };
+        let Some(intervals) = intervals else { return (false, range.len) };
         if let Some((_, end)) = intervals.range(..=range.start).next_back()
             && *end > range.start
         {
@@ -213,8 +299,12 @@ impl Lattice for CausalContext {
 
 impl Encode for CausalContext {
     fn encode(&self, out: &mut Encoder<'_>) {
-        out.varint(self.0.len() as u64);
-        for (log, intervals) in &self.0 {
+        let logs = match &self.0 {
+            Kept::Many(logs) => logs,
+            Kept::One(one) => &SmallMap::of(one.log, SmallMap::of(one.start, one.end())),
+        };
+        out.varint(logs.len() as u64);
+        for (log, intervals) in logs {
             out.log(*log);
             out.varint(intervals.len() as u64);
             let mut at = 0;
@@ -229,13 +319,13 @@ impl Encode for CausalContext {
 
 impl Decode for CausalContext {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut logs = BTreeMap::new();
+        let mut logs = SmallMap::default();
         for _ in 0..from.count()? {
             let log = from.log()?;
-            if logs.last_key_value().is_some_and(|(last, _)| *last >= log) {
+            if logs.last().is_some_and(|(last, _)| *last >= log) {
                 return Err(DecodeError::NotCanonical);
             }
-            let mut intervals = BTreeMap::new();
+            let mut intervals = SmallMap::default();
             let mut at = 0_u64;
             for _ in 0..from.count()? {
                 let (gap, len) = (from.varint()?, from.varint()?);
@@ -251,6 +341,6 @@ impl Decode for CausalContext {
             }
             logs.insert(log, intervals);
         }
-        Ok(Self(logs))
+        Ok(Self(Kept::Many(logs)))
     }
 }

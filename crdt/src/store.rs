@@ -42,6 +42,17 @@ pub trait DotStore: Clone + Default + PartialEq {
         turnover: &mut Turnover,
     ) -> bool;
 
+    /// The same for a delta that is still needed, which stores of many parts need not copy first.
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        self.join_store(seen, other.clone(), theirs, turnover)
+    }
+
     /// Names every dot held, in no particular order.
     fn dots(&self, each: &mut dyn FnMut(DotRange));
 
@@ -250,7 +261,11 @@ impl<S: DotStore> Causal<S> {
 
     fn take(&mut self, store: S, change: Change) -> Self {
         let delta = Self::made(store, change);
-        self.join(delta.clone());
+        let mut turnover = Turnover::default();
+        self.store.join_delta(&self.seen, &delta.store, &delta.seen, &mut turnover);
+        for range in delta.seen.ranges() {
+            self.seen.insert_range(range);
+        }
         delta
     }
 

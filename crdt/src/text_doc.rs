@@ -11,6 +11,7 @@ use crate::algebra::{Chars, Elements, Patch, Sequence, Unit};
 use crate::causal::CausalContext;
 use crate::dot::{Dot, DotRange, LogId};
 
+mod blocks;
 mod file;
 mod journal;
 mod undo;
@@ -19,6 +20,7 @@ mod update;
 pub use file::FileError;
 pub use update::UpdateError;
 
+use blocks::Blocks;
 use file::Frozen;
 use journal::Journal;
 use undo::Steps;
@@ -100,6 +102,8 @@ pub struct TextDoc {
     frozen: Option<Box<Frozen>>,
     /// Deleted characters that a shallow file has left out.
     blank: CausalContext,
+    /// What was compressed for the last file.
+    blocks: Blocks,
     steps: Steps,
 }
 
@@ -116,6 +120,7 @@ impl TextDoc {
             journal: Journal::default(),
             frozen: None,
             blank: CausalContext::default(),
+            blocks: Blocks::default(),
             steps: Steps::default(),
         }
     }

@@ -34,6 +34,16 @@ macro_rules! store {
                 self.0.join_store(seen, other.0, theirs, turnover)
             }
 
+            fn join_delta(
+                &mut self,
+                seen: &$crate::CausalContext,
+                other: &Self,
+                theirs: &$crate::CausalContext,
+                turnover: &mut $crate::Turnover,
+            ) -> bool {
+                self.0.join_delta(seen, &other.0, theirs, turnover)
+            }
+
             fn dots(&self, each: &mut dyn FnMut($crate::DotRange)) {
                 self.0.dots(each);
             }

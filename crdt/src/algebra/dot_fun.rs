@@ -1,8 +1,6 @@
 //! `DotFun<V>`: dots that are held, each with the value written under it.
 
-use std::collections::BTreeMap;
-
-use crate::algebra::codec_fields;
+use crate::algebra::{SmallMap, codec_fields};
 use crate::causal::CausalContext;
 use crate::dot::{Dot, DotRange, LogId};
 use crate::store::{DotStore, Turnover};
@@ -10,11 +8,11 @@ use crate::store::{DotStore, Turnover};
 /// Values by the dot of their writing (Almeida et al. 2018). A dot names one writing; should a forger give it
 /// two values, the greater one stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DotFun<V>(BTreeMap<Dot, V>);
+pub struct DotFun<V>(SmallMap<Dot, V>);
 
 impl<V> Default for DotFun<V> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(SmallMap::default())
     }
 }
 
@@ -22,7 +20,7 @@ impl<V> DotFun<V> {
     /// One value.
     #[must_use]
     pub fn of(dot: Dot, value: V) -> Self {
-        Self(BTreeMap::from([(dot, value)]))
+        Self(SmallMap::of(dot, value))
     }
 
     /// Adds a value to a delta in the making.

@@ -1,12 +1,12 @@
 //! `DotMap<K, S>`: stores by key. A key whose store knows nothing is gone.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::algebra::Entry;
+use crate::algebra::{Entry, SmallMap};
 use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
-use crate::dot::{DotRange, LogId};
+use crate::dot::{Dot, DotRange, LogId};
 use crate::store::{Change, DotStore, Turnover};
 
 mod index;
@@ -17,13 +17,13 @@ use index::DotIndex;
 /// small delta cost what the delta touches, not what the map holds.
 #[derive(Clone, Debug)]
 pub struct DotMap<K, S> {
-    entries: BTreeMap<K, S>,
+    entries: SmallMap<K, S>,
     index: DotIndex<K>,
 }
 
 impl<K, S> Default for DotMap<K, S> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), index: DotIndex::default() }
+        Self { entries: SmallMap::default(), index: DotIndex::default() }
     }
 }
 
@@ -51,15 +51,18 @@ impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
         self.entries.get(key)
     }
 
-    /// The keys that hold any dot of a context.
-    pub(crate) fn holding(&self, dots: &CausalContext) -> BTreeSet<K> {
-        let mut keys = BTreeSet::new();
+    /// The keys that hold any dot of a context, each at least once.
+    pub(crate) fn holding(&self, dots: &CausalContext) -> Vec<K> {
+        let mut keys = Vec::new();
         for range in dots.ranges() {
-            self.index.overlapping(range, |key| {
-                keys.insert(key.clone());
-            });
+            self.index.overlapping(range, |key| keys.push(key.clone()));
         }
         keys
+    }
+
+    /// The key that holds a dot.
+    pub(crate) fn key_of(&self, dot: Dot) -> Option<&K> {
+        self.index.key_of(dot)
     }
 
     /// The stores by their keys, ascending.
@@ -118,13 +121,53 @@ impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
                 keep
             }
         };
+        self.note(&key, (born, died), turnover);
+        changed
+    }
+
+    /// The same for a delta that is still needed.
+    fn join_part(
+        &mut self,
+        seen: &CausalContext,
+        (key, other): (&K, &S),
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let Some(store) = self.entries.get_mut(key) else {
+            return self.join_key(seen, (key.clone(), other.clone()), theirs, turnover);
+        };
+        let (born, died) = (turnover.born.len(), turnover.died.len());
+        let changed = store.join_delta(seen, other, theirs, turnover);
+        if changed && store.is_bottom() {
+            self.entries.remove(key);
+        }
+        self.note(key, (born, died), turnover);
+        changed
+    }
+
+    /// Notes which dots a key's store has lost and got since the turnover had so many.
+    fn note(&mut self, key: &K, (born, died): (usize, usize), turnover: &Turnover) {
         for range in turnover.died.get(died..).unwrap_or_default() {
             self.index.remove(*range);
         }
         for range in turnover.born.get(born..).unwrap_or_default() {
-            self.index.insert(*range, &key);
+            self.index.insert(*range, key);
         }
-        changed
+    }
+
+    /// The keys of `others` apart, those that hold a dot the other side has seen.
+    fn left_out(&self, others: &SmallMap<K, S>, theirs: &CausalContext) -> BTreeSet<K> {
+        let mut touched = BTreeSet::new();
+        if !self.index.is_empty() {
+            for range in theirs.ranges() {
+                self.index.overlapping(range, |key| {
+                    if !others.contains_key(key) && !touched.contains(key) {
+                        touched.insert(key.clone());
+                    }
+                });
+            }
+        }
+        touched
     }
 }
 
@@ -166,19 +209,28 @@ impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
         theirs: &CausalContext,
         turnover: &mut Turnover,
     ) -> bool {
-        let mut touched = BTreeSet::new();
-        if !self.index.is_empty() {
-            for range in theirs.ranges() {
-                self.index.overlapping(range, |key| {
-                    if !other.entries.contains_key(key) && !touched.contains(key) {
-                        touched.insert(key.clone());
-                    }
-                });
-            }
-        }
+        let touched = self.left_out(&other.entries, theirs);
         let mut changed = false;
         for entry in other.entries {
             changed |= self.join_key(seen, entry, theirs, turnover);
+        }
+        for key in touched {
+            changed |= self.join_key(seen, (key, S::default()), theirs, turnover);
+        }
+        changed
+    }
+
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let touched = self.left_out(&other.entries, theirs);
+        let mut changed = false;
+        for entry in &other.entries {
+            changed |= self.join_part(seen, entry, theirs, turnover);
         }
         for key in touched {
             changed |= self.join_key(seen, (key, S::default()), theirs, turnover);
@@ -222,7 +274,7 @@ impl<K: Encode, S: Encode> Encode for DotMap<K, S> {
 
 impl<K: Decode + Ord + Clone, S: Decode + DotStore> Decode for DotMap<K, S> {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut entries = BTreeMap::<K, S>::decode(from)?;
+        let mut entries = SmallMap::<K, S>::decode(from)?;
         if from.is_lenient() {
             // Of a struct that does not know what was written, nothing may be left.
             entries.retain(|_, store| !store.is_bottom());

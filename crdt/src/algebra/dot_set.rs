@@ -1,26 +1,24 @@
 //! `DotSet`: dots that are held.
 
-use std::collections::BTreeSet;
-
-use crate::algebra::codec_fields;
+use crate::algebra::{SmallMap, codec_fields};
 use crate::causal::CausalContext;
 use crate::dot::{Dot, DotRange, LogId};
 use crate::store::{DotStore, Turnover};
 
 /// A set of dots; one that either side has seen and does not hold is gone (Almeida et al. 2018).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DotSet(BTreeSet<Dot>);
+pub struct DotSet(SmallMap<Dot, ()>);
 
 impl DotSet {
     /// One dot.
     #[must_use]
     pub fn of(dot: Dot) -> Self {
-        Self(BTreeSet::from([dot]))
+        Self(SmallMap::of(dot, ()))
     }
 
     /// The dots, ascending.
     pub fn iter(&self) -> impl Iterator<Item = Dot> {
-        self.0.iter().copied()
+        self.0.keys().copied()
     }
 
     /// Whether no dot is held.
@@ -39,15 +37,15 @@ impl DotStore for DotSet {
         turnover: &mut Turnover,
     ) -> bool {
         let before = turnover.born.len() + turnover.died.len();
-        self.0.retain(|dot| {
-            let stays = other.0.contains(dot) || !theirs.contains(*dot);
+        self.0.retain(|dot, ()| {
+            let stays = other.0.contains_key(dot) || !theirs.contains(*dot);
             if !stays {
                 turnover.died.push(DotRange::from(*dot));
             }
             stays
         });
-        for dot in other.0 {
-            if !seen.contains(dot) && self.0.insert(dot) {
+        for (dot, ()) in other.0 {
+            if !seen.contains(dot) && self.0.insert(dot, ()).is_none() {
                 turnover.born.push(DotRange::from(dot));
             }
         }
@@ -59,7 +57,8 @@ impl DotStore for DotSet {
     }
 
     fn store_since(&self, seen: &CausalContext) -> Self {
-        Self(self.iter().filter(|dot| !seen.contains(*dot)).collect())
+        let news = self.iter().filter(|dot| !seen.contains(*dot));
+        Self(news.map(|dot| (dot, ())).collect())
     }
 
     fn authored_by(&self, author: LogId) -> bool {

@@ -40,12 +40,18 @@ impl<S: DotStore> Entry<S> {
         delta: Self,
         inside: impl FnOnce(&S, &mut Change, S) -> S,
     ) -> Self {
-        let content = inside(&self.content, change, delta.content);
-        if delta.present.is_empty() {
-            self.touch(change, content)
-        } else {
-            Self { present: delta.present, content }
-        }
+        let delta = self.touched_inside(change, delta, inside);
+        if delta.present.is_empty() { self.touch(change, delta.content) } else { delta }
+    }
+
+    /// The same for a part that is there by other means.
+    pub(crate) fn touched_inside(
+        &self,
+        change: &mut Change,
+        delta: Self,
+        inside: impl FnOnce(&S, &mut Change, S) -> S,
+    ) -> Self {
+        Self { present: delta.present, content: inside(&self.content, change, delta.content) }
     }
 
     /// Whether the part shows.
@@ -77,6 +83,18 @@ impl<S: DotStore> DotStore for Entry<S> {
     ) -> bool {
         let first = self.present.join_store(seen, other.present, theirs, turnover);
         let second = self.content.join_store(seen, other.content, theirs, turnover);
+        first || second
+    }
+
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let first = self.present.join_delta(seen, &other.present, theirs, turnover);
+        let second = self.content.join_delta(seen, &other.content, theirs, turnover);
         first || second
     }
 

@@ -41,6 +41,18 @@ impl<A: DotStore, B: DotStore> DotStore for (A, B) {
         first || second
     }
 
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        let first = self.0.join_delta(seen, &other.0, theirs, turnover);
+        let second = self.1.join_delta(seen, &other.1, theirs, turnover);
+        first || second
+    }
+
     fn dots(&self, each: &mut dyn FnMut(DotRange)) {
         self.0.dots(each);
         self.1.dots(each);

@@ -157,32 +157,26 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         }
     }
 
-    /// The value of a dot that is there and has not been taken away.
-    pub(crate) fn held(&self, dot: Dot) -> Option<T> {
-        let held = !self.dropped.contains(dot);
-        self.values_of(&[dot.into()]).filter(|_| held)?.pop()
+    /// The element of a dot, deleted or not, if it has its place.
+    pub(crate) fn placed(&self, dot: Dot) -> Option<T> {
+        let log = self.weave.as_ref()?.log_of(dot.log)?;
+        E::items(log.elements.part(log.slot_of(dot.seq)?, 1)).next()
     }
 
-    /// Whether a dot is an element that is known, wherever it stands.
-    pub(crate) fn has(&self, dot: Dot) -> bool {
-        !self.inserted(dot.into()).is_empty()
+    /// Whether an element was taken away together with what held it.
+    pub(crate) fn is_dropped(&self, dot: Dot) -> bool {
+        self.dropped.contains(dot)
     }
 
     /// The elements among some dots that have their places.
-    pub(crate) fn known_values(&self, range: DotRange) -> Vec<T> {
-        let mut values = Vec::new();
+    pub(crate) fn placed_in(&self, range: DotRange) -> impl Iterator<Item = (Dot, T)> + '_ {
         let log = self.weave.as_ref().and_then(|weave| weave.log_of(range.log));
-        for (_, part) in log.into_iter().flat_map(|log| log.inserted(range)) {
-            self.each_slice_of(&[part], |slice| values.extend(E::items(slice)));
-        }
-        values
-    }
-
-    /// All elements with their dots, those that wait for others too.
-    pub(crate) fn said(&self) -> impl Iterator<Item = (Dot, T)> + '_ {
-        self.runs().into_iter().flat_map(|(run, _)| {
-            let dots = (0..).map(move |n| run.first.plus(n));
-            dots.zip(E::items(run.values))
+        log.into_iter().flat_map(move |log| {
+            log.inserted(range).flat_map(move |(slot, part)| {
+                let len = u32::try_from(part.len).unwrap_or(0);
+                let dots = (0..).map(move |n| part.first().plus(n));
+                dots.zip(E::items(log.elements.part(slot, len)))
+            })
         })
     }
 
@@ -240,6 +234,13 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         let weave = self.weave.as_ref()?;
         let cursor = weave.find(u32::try_from(index).ok()?)?;
         Some(weave.dot_of(weave.pieces.id(cursor)))
+    }
+
+    /// The visible element at an index, with its dot.
+    pub(crate) fn entry_at(&self, index: usize) -> Option<(Dot, T)> {
+        let weave = self.weave.as_ref()?;
+        let id = weave.pieces.id(weave.find(u32::try_from(index).ok()?)?);
+        Some((weave.dot_of(id), E::items(weave.slice(id, 1)).next()?))
     }
 
     /// Inserts elements before the visible index `index`; returns the delta, `None` if there is no such
@@ -347,6 +348,60 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
         Some(delta)
     }
 
+    /// Joins another sequence, showing every element that gets its place to `watch`, unless there was none before.
+    pub(crate) fn join_watched(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+        watch: &mut impl Watch<E>,
+    ) -> bool {
+        if seen.is_empty() && self.is_bottom() && !other.is_bottom() {
+            *self = other.clone();
+            self.dots(&mut |range| turnover.born.push(range));
+            return true;
+        }
+        let mut dying = Vec::new();
+        for range in theirs.ranges() {
+            for mine in self.known(range) {
+                for held in self.dropped.gaps(mine) {
+                    let known = other.known(held);
+                    dying.extend(known.iter().flat_map(|part| other.dropped.overlap(*part)));
+                    dying.extend(gaps(held, &known));
+                }
+            }
+        }
+        let mut changed = false;
+        other.each_run(&mut |run| {
+            let dots = run.dots::<E>();
+            if self.is_fresh(dots) {
+                self.greet(dots, seen, &other.dropped, turnover);
+                self.add_run(&run, watch);
+                changed = true;
+                return;
+            }
+            for fresh in self.unknown(dots) {
+                self.greet(fresh, seen, &other.dropped, turnover);
+                self.add_run(&run.part::<E>(fresh), watch);
+                changed = true;
+            }
+        });
+        for gone in other.gone() {
+            for fresh in self.unknown(gone.dots()) {
+                self.greet(fresh, seen, &other.dropped, turnover);
+                self.add_gone(gone.part(fresh), watch);
+                changed = true;
+            }
+        }
+        for range in dying {
+            self.drop_elements(range);
+            turnover.died.push(range);
+            changed = true;
+        }
+        changed
+    }
+
     /// Notes which of some new events are taken away already, and which are there.
     fn greet(
         &mut self,
@@ -359,6 +414,25 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
             self.dropped.insert_range(part);
         }
         turnover.born.extend(self.dropped.gaps(fresh));
+    }
+
+    /// The parts of some events that somebody who has seen `seen` may lack, ascending: who has seen that one was taken
+    /// away need not have it, and others may hang on it. Notes which of them were taken away.
+    fn lacking(
+        &self,
+        seen: &CausalContext,
+        events: DotRange,
+        dropped: &mut CausalContext,
+    ) -> Vec<DotRange> {
+        let mut lacking = CausalContext::default();
+        for part in self.dropped.overlap(events) {
+            dropped.insert_range(part);
+            lacking.insert_range(part);
+        }
+        for part in seen.gaps(events) {
+            lacking.insert_range(part);
+        }
+        lacking.ranges().collect()
     }
 
     /// This with what another delta of the same change says.
@@ -424,37 +498,17 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> DotStore for Sequence<T, E> {
             self.dots(&mut |range| turnover.born.push(range));
             return true;
         }
-        let mut dying = Vec::new();
-        for range in theirs.ranges() {
-            for mine in self.known(range) {
-                for held in self.dropped.gaps(mine) {
-                    let known = other.known(held);
-                    dying.extend(known.iter().flat_map(|part| other.dropped.overlap(*part)));
-                    dying.extend(gaps(held, &known));
-                }
-            }
-        }
-        let mut changed = false;
-        other.each_run(&mut |run| {
-            for fresh in self.unknown(run.dots::<E>()) {
-                self.greet(fresh, seen, &other.dropped, turnover);
-                self.add_run(&run.part::<E>(fresh), &mut ());
-                changed = true;
-            }
-        });
-        for gone in other.gone() {
-            for fresh in self.unknown(gone.dots()) {
-                self.greet(fresh, seen, &other.dropped, turnover);
-                self.add_gone(gone.part(fresh), &mut ());
-                changed = true;
-            }
-        }
-        for range in dying {
-            self.drop_elements(range);
-            turnover.died.push(range);
-            changed = true;
-        }
-        changed
+        self.join_delta(seen, &other, theirs, turnover)
+    }
+
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
+        self.join_watched(seen, other, theirs, turnover, &mut ())
     }
 
     fn dots(&self, each: &mut dyn FnMut(DotRange)) {
@@ -480,18 +534,12 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> DotStore for Sequence<T, E> {
         }
         let mut delta = Self::default();
         for (run, _) in self.runs() {
-            for fresh in seen.gaps(run.dots::<E>()) {
-                self.dropped.overlap(fresh).for_each(|part| {
-                    delta.dropped.insert_range(part);
-                });
+            for fresh in self.lacking(seen, run.dots::<E>(), &mut delta.dropped) {
                 delta.add_run(&run.part::<E>(fresh), &mut ());
             }
         }
         for gone in self.gone() {
-            for fresh in seen.gaps(gone.dots()) {
-                self.dropped.overlap(fresh).for_each(|part| {
-                    delta.dropped.insert_range(part);
-                });
+            for fresh in self.lacking(seen, gone.dots(), &mut delta.dropped) {
                 delta.add_gone(gone.part(fresh), &mut ());
             }
         }

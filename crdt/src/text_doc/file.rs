@@ -6,8 +6,9 @@
 
 use std::fmt;
 
-use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 
+use super::blocks::{Growth, deflate};
 use super::journal::{How, Journal, Op, varint};
 use super::{TextDoc, UpdateError};
 use crate::algebra::{Chars, Deletion, Elements, Id, Sequence, Side, Weave};
@@ -25,7 +26,6 @@ const HISTORY: u8 = 3;
 const UPDATE: u8 = 4;
 /// DEFLATE cannot expand by more than this factor.
 const RATIO_MAX: usize = 1032;
-const LEVEL: u32 = 2;
 /// What stands for deleted characters that a shallow file has left out.
 const BLANK: char = '\u{fffd}';
 
@@ -187,20 +187,25 @@ impl TextDoc {
         head.extend_from_slice(&version);
         head.extend_from_slice(&codec::to_bytes(&blank));
         let columns = self.journal.columns();
-        let mut history = vec![u8::from(shallow)];
-        varint(&mut history, small(Chars::count(&gone)));
+        let mut start = vec![u8::from(shallow)];
+        varint(&mut start, small(Chars::count(&gone)));
         for column in columns {
-            varint(&mut history, small(column.len()));
+            varint(&mut start, small(column.len()));
         }
-        columns.iter().for_each(|column| history.extend_from_slice(column));
+        let mut history = vec![(start.as_slice(), Growth::Inside)];
+        history.extend(columns.map(|column| (column, Growth::AtEnd)));
         if !shallow {
-            history.extend_from_slice(gone.as_bytes());
+            history.push((gone.as_bytes(), Growth::Inside));
         }
+        let text = [(text.as_bytes(), Growth::Inside)];
         let mut file = MAGIC.to_vec();
         file.push(VERSION);
         section(&mut file, HEAD, &head);
-        section(&mut file, TEXT, text.as_bytes());
-        section(&mut file, HISTORY, &history);
+        for (kind, parts) in [(TEXT, text.as_slice()), (HISTORY, history.as_slice())] {
+            let raw_len = parts.iter().map(|(part, _)| part.len()).sum();
+            stored_section(&mut file, kind, raw_len, &self.blocks.deflate(parts));
+        }
+        self.blocks.finish();
         if let Some(update) = self.waiting() {
             section(&mut file, UPDATE, &update);
         }
@@ -499,29 +504,18 @@ fn checksum(bytes: &[u8]) -> [u8; 4] {
 }
 
 fn section(file: &mut Vec<u8>, kind: u8, raw: &[u8]) {
-    let stored = deflate(raw);
+    stored_section(file, kind, raw.len(), &deflate(raw));
+}
+
+fn stored_section(file: &mut Vec<u8>, kind: u8, raw_len: usize, stored: &[u8]) {
     file.push(kind);
     varint(file, small(stored.len()));
-    varint(file, small(raw.len()));
-    file.extend_from_slice(&checksum(&stored));
-    file.extend_from_slice(&stored);
+    varint(file, small(raw_len));
+    file.extend_from_slice(&checksum(stored));
+    file.extend_from_slice(stored);
 }
 
-pub(super) fn deflate(raw: &[u8]) -> Vec<u8> {
-    let mut deflater = Compress::new(Compression::new(LEVEL), false);
-    let mut stored = Vec::with_capacity(raw.len() / 2 + 64);
-    loop {
-        let read = usize::try_from(deflater.total_in()).unwrap_or(raw.len());
-        let rest = raw.get(read..).unwrap_or_default();
-        let status = deflater.compress_vec(rest, &mut stored, FlushCompress::Finish);
-        match status.expect("deflating into memory cannot fail") {
-            Status::StreamEnd => return stored,
-            Status::Ok | Status::BufError => stored.reserve(stored.len().max(64)),
-        }
-    }
-}
-
-/// What [`deflate`] was given, if it was this long.
+/// What was compressed to this, if it was this long.
 pub(super) fn inflate(stored: &[u8], raw_len: usize) -> Option<Vec<u8>> {
     if raw_len > stored.len().saturating_mul(RATIO_MAX) + 64 {
         return None;

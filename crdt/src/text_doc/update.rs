@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::file::{deflate, inflate};
+use super::blocks::deflate;
+use super::file::inflate;
 use super::journal::{Listening, varint};
 use super::{FileError, Splice, TextDoc};
 use crate::algebra::{Chars, Elements, Gone, Run, Side};

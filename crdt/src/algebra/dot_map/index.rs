@@ -1,16 +1,15 @@
 //! Which key holds which dots, in intervals.
 
-use std::collections::BTreeMap;
+use crate::algebra::SmallMap;
+use crate::dot::{Dot, DotRange, LogId};
 
-use crate::dot::{Dot, DotRange};
-
-/// First dot → how many dots, and whose they are. Neighbours of one key are one interval.
+/// For each log: first dot → how many dots, and whose they are. Neighbours of one key are one interval.
 #[derive(Clone, Debug)]
-pub(super) struct DotIndex<K>(BTreeMap<Dot, (u64, K)>);
+pub(super) struct DotIndex<K>(SmallMap<LogId, SmallMap<u64, (u64, K)>>);
 
 impl<K> Default for DotIndex<K> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(SmallMap::default())
     }
 }
 
@@ -20,25 +19,32 @@ impl<K: Clone + PartialEq> DotIndex<K> {
     }
 
     pub(super) fn ranges(&self) -> impl Iterator<Item = DotRange> {
-        self.0.iter().map(|(first, (len, _))| DotRange {
-            log: first.log,
-            start: first.seq,
-            len: *len,
+        self.0.iter().flat_map(|(log, intervals)| {
+            intervals.iter().map(|(start, (len, _))| DotRange {
+                log: *log,
+                start: *start,
+                len: *len,
+            })
         })
     }
 
-    /// The interval that holds a dot, if any.
-    fn at(&self, dot: Dot) -> Option<(Dot, u64)> {
-        let (first, (len, _)) = self.0.range(..=dot).next_back()?;
-        let inside = first.log == dot.log && dot.seq - first.seq < *len;
-        inside.then_some((*first, *len))
+    /// The intervals that share a dot with `range`, descending.
+    fn touching(&self, range: DotRange) -> impl Iterator<Item = (u64, &(u64, K))> {
+        let reaches = move |start: u64, len: u64| range.start < start || range.start - start < len;
+        // New dots come after all others, which need not be searched then.
+        let intervals = self.0.get(&range.log).filter(|intervals| {
+            intervals.last().is_some_and(|(start, (len, _))| reaches(*start, *len))
+        });
+        intervals.into_iter().flat_map(move |intervals| {
+            let before_end = intervals.range(..range.end()).rev();
+            let touching = before_end.take_while(move |(start, (len, _))| reaches(**start, *len));
+            touching.map(|(start, held)| (*start, held))
+        })
     }
 
-    /// The intervals that share a dot with `range`, ascending.
-    fn touching(&self, range: DotRange) -> impl Iterator<Item = (Dot, &(u64, K))> {
-        let from = self.at(range.first()).map_or(range.first(), |(first, _)| first);
-        let until = Dot { log: range.log, seq: range.end() }.max(from);
-        self.0.range(from..until).map(|(first, held)| (*first, held))
+    /// Whose a dot is.
+    pub(super) fn key_of(&self, dot: Dot) -> Option<&K> {
+        self.touching(dot.into()).next().map(|(_, (_, key))| key)
     }
 
     pub(super) fn overlaps(&self, range: DotRange) -> bool {
@@ -50,29 +56,33 @@ impl<K: Clone + PartialEq> DotIndex<K> {
     }
 
     pub(super) fn insert(&mut self, range: DotRange, key: &K) {
-        if let Some((first, (len, owner))) = self.0.range_mut(..range.first()).next_back()
-            && first.log == range.log
-            && first.seq + *len == range.start
+        let intervals = self.0.or_insert_with(range.log, SmallMap::default);
+        if let Some((start, (len, owner))) = intervals.last_below_mut(&range.start)
+            && range.start - *start == *len
             && owner == key
         {
             *len += range.len;
             return;
         }
-        self.0.insert(range.first(), (range.len, key.clone()));
+        intervals.insert(range.start, (range.len, key.clone()));
     }
 
     pub(super) fn remove(&mut self, range: DotRange) {
-        let touched: Vec<(Dot, u64)> =
-            self.touching(range).map(|(first, (len, _))| (first, *len)).collect();
-        for (first, len) in touched {
-            let Some((_, key)) = self.0.remove(&first) else { continue };
-            let end = first.seq + len;
-            if first.seq < range.start {
-                self.0.insert(first, (range.start - first.seq, key.clone()));
+        let touched: Vec<(u64, u64)> =
+            self.touching(range).map(|(start, (len, _))| (start, *len)).collect();
+        let Some(intervals) = self.0.get_mut(&range.log) else { return };
+        for (start, len) in touched {
+            let Some((_, key)) = intervals.remove(&start) else { continue };
+            let end = start + len;
+            if start < range.start {
+                intervals.insert(start, (range.start - start, key.clone()));
             }
             if end > range.end() {
-                self.0.insert(Dot { log: first.log, seq: range.end() }, (end - range.end(), key));
+                intervals.insert(range.end(), (end - range.end(), key));
             }
+        }
+        if intervals.is_empty() {
+            self.0.remove(&range.log);
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The events of a sequence by their dots, as deltas carry them, and those that still wait for their places.
 
-use std::collections::BTreeMap;
-
 use super::elements::Elements;
 use super::log::{Deletion, Log};
 use super::pieces::Id;
 use super::weave::{Watch, Weave};
 use super::{Sequence, gaps};
+use crate::algebra::SmallMap;
 use crate::causal::CausalContext;
 use crate::dot::{Dot, DotRange};
 use crate::lattice::Lattice;
@@ -176,15 +175,15 @@ struct OwnRun<E> {
 /// Events that wait for others.
 #[derive(Clone, Debug)]
 pub(super) struct Loose<E> {
-    runs: BTreeMap<Dot, OwnRun<E>>,
+    runs: SmallMap<Dot, OwnRun<E>>,
     /// Runs by a dot they wait for, once anything has its place.
-    waiting: BTreeMap<Dot, Vec<Dot>>,
-    gone: BTreeMap<Dot, Gone>,
+    waiting: SmallMap<Dot, Vec<Dot>>,
+    gone: SmallMap<Dot, Gone>,
 }
 
 impl<E> Default for Loose<E> {
     fn default() -> Self {
-        Self { runs: BTreeMap::new(), waiting: BTreeMap::new(), gone: BTreeMap::new() }
+        Self { runs: SmallMap::default(), waiting: SmallMap::default(), gone: SmallMap::default() }
     }
 }
 
@@ -201,7 +200,7 @@ impl<E: Elements> Loose<E> {
     pub fn wait_for_all(&mut self) {
         for (first, run) in &self.runs {
             if let Some(missing) = run.parent.or(run.right) {
-                self.waiting.entry(missing).or_default().push(*first);
+                self.waiting.or_insert_with(missing, Vec::new).push(*first);
             }
         }
     }
@@ -465,7 +464,7 @@ impl<T: Clone + PartialEq, E: Elements<Item = T>> Sequence<T, E> {
             let needs = [run.parent, run.right].into_iter().flatten();
             let missing = needs.into_iter().find(|dot| weave.id_of(*dot).is_none());
             if let Some(missing) = missing {
-                loose.waiting.entry(missing).or_default().push(run.first);
+                loose.waiting.or_insert_with(missing, Vec::new).push(run.first);
             }
         }
         let mut values = E::default();

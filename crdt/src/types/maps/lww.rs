@@ -1,8 +1,6 @@
 //! The map of values in which the latest write or removal of a key wins.
 
-use std::collections::BTreeMap;
-
-use crate::algebra::{Lex, Max};
+use crate::algebra::{Lex, Max, SmallMap};
 use crate::crdt::{About, Arg, Call, Catalogued, Claim, Crdt, EditError, arg, end_of, op};
 use crate::datum::{Datum, Plain};
 use crate::node::Kind;
@@ -25,7 +23,7 @@ lattice! {
     /// map.edit(&at(2), |map, change| map.remove(change, &key));
     /// assert_eq!(map.get(&key), None);
     /// ```
-    pub struct LwwMap<K: Datum, V: Datum>(BTreeMap<Plain<K>, Write<V>>);
+    pub struct LwwMap<K: Datum, V: Datum>(SmallMap<Plain<K>, Write<V>>);
 }
 leaf!(LwwMap<K: Datum, V: Datum>);
 
@@ -69,12 +67,12 @@ fn shown<V>(write: &Write<V>) -> Option<&V> {
     value.0.as_ref()?.as_ref().map(|value| &value.0)
 }
 
-fn write<K, V>(change: &Change, key: K, value: Option<V>) -> BTreeMap<Plain<K>, Write<V>>
+fn write<K, V>(change: &Change, key: K, value: Option<V>) -> SmallMap<Plain<K>, Write<V>>
 where
     K: Datum,
 {
     let write = Lex(Some((change.stamp(), Max(Some(value.map(Plain))))));
-    BTreeMap::from([(Plain(key), write)])
+    SmallMap::of(Plain(key), write)
 }
 
 impl<K: Datum, V: Datum> Crdt for LwwMap<K, V> {
@@ -109,7 +107,7 @@ impl<K: Datum, V: Datum> Crdt for LwwMap<K, V> {
             ([], ("set", [Value::Map(map)])) => {
                 let old = self.iter().map(|(key, _)| key);
                 let gone = old.filter(|key| !map.contains_key(&key.to_value().into_key()));
-                let mut delta: BTreeMap<_, _> =
+                let mut delta: SmallMap<_, _> =
                     gone.flat_map(|key| write(change, key.clone(), None)).collect();
                 for (key, value) in map {
                     let (key, value) = (arg(&Value::Text(key.clone()))?, arg(value)?);

@@ -1,8 +1,8 @@
 //! The list with moves.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::algebra::{DotFun, DotMap, Entry, Sequence};
+use crate::algebra::{
+    Cursor, Deletion, DotFun, DotMap, Elements, Entry, Id, Sequence, Watch, Weave,
+};
 use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::crdt::{
@@ -33,21 +33,42 @@ use crate::value::Value;
 /// let first = list.iter().map(|set| *set.iter().next().unwrap());
 /// assert_eq!(first.collect::<Vec<_>>(), [1, 2, 0]);
 /// ```
+///
+/// A part is named by the dot of the slot it was put at first, and it is there while that dot is held. So a list
+/// that was only appended to is one run of slots, and nothing is kept of a part but what it says.
 #[derive(Clone, Debug)]
 pub struct MovableList<S: Crdt> {
-    /// Every slot there ever was with the part it is for; those that show are the ones parts stand at.
-    slots: Sequence<Dot>,
+    /// Every slot there ever was, and whether a part was put there at first; to the others parts were moved. Those
+    /// show that parts stand at.
+    slots: Sequence<bool>,
     parts: Parts<S>,
-    /// Where each part stands that shows.
-    standing: BTreeMap<Dot, Dot>,
+    /// A part that says nothing.
+    vacant: S,
 }
 
-/// The slots that each part was put at, and the part.
-type Parts<S> = DotMap<Dot, (DotFun<(HybridTime, Dot)>, Entry<S>)>;
+/// What was said of the part of a slot: when it was moved, each time by the dot after that of its new slot, and what
+/// it says. So no two parts can be moved to one slot.
+type Parts<S> = DotMap<Dot, (DotFun<HybridTime>, Entry<S>)>;
+
+/// The dots of elements that have got their places.
+#[derive(Default)]
+struct Fresh(Vec<DotRange>);
+
+impl<E: Elements> Watch<E> for Fresh {
+    fn typed(&mut self, weave: &Weave<E>, _: Cursor, first: Id, _: u32, len: u32) {
+        self.0.extend(weave.dots_of(first, len));
+    }
+
+    fn inserted(&mut self, weave: &Weave<E>, _: Cursor, first: Id, len: u32) {
+        self.0.extend(weave.dots_of(first, len));
+    }
+
+    fn deleted(&mut self, _: u32, _: Deletion, _: Option<u32>) {}
+}
 
 impl<S: Crdt> Default for MovableList<S> {
     fn default() -> Self {
-        Self::of(Sequence::default(), DotMap::default())
+        Self::delta(Sequence::default(), DotMap::default(), S::default())
     }
 }
 
@@ -58,48 +79,64 @@ impl<S: Crdt> PartialEq for MovableList<S> {
 }
 
 impl<S: Crdt> MovableList<S> {
-    fn of(slots: Sequence<Dot>, parts: Parts<S>) -> Self {
-        let mut list = Self { slots, parts, standing: BTreeMap::new() };
-        let slots: Vec<(Dot, Dot)> = list.slots.all().collect();
-        slots.iter().for_each(|(slot, _)| list.slots.set_visible(*slot, false));
-        list.settle(slots.into_iter().map(|(_, id)| id).collect());
-        list
+    /// A delta: nothing needs to stand anywhere in it.
+    fn delta(slots: Sequence<bool>, parts: Parts<S>, vacant: S) -> Self {
+        Self { slots, parts, vacant }
     }
 
-    /// Lets some parts stand where they are to stand.
-    fn settle(&mut self, ids: BTreeSet<Dot>) {
-        for id in ids {
-            let place = self.place_of(id);
-            if self.standing.get(&id).copied() == place {
-                continue;
-            }
-            if let Some(old) = self.standing.remove(&id) {
-                self.slots.set_visible(old, false);
-            }
-            if let Some(place) = place {
-                self.slots.set_visible(place, true);
-                self.standing.insert(id, place);
-            }
-        }
+    /// Whether a slot is the first one of a part and has not been taken away.
+    fn is_put(&self, id: Dot) -> bool {
+        self.slots.placed(id) == Some(true) && !self.slots.is_dropped(id)
     }
 
-    /// The slot a part is to stand at: the latest it was put at; if all of these were taken away, the first one it
-    /// ever had.
+    /// The slot a part stands at: the one it was moved to last, or its first one; none if it does not show, or if that
+    /// slot is not known.
     fn place_of(&self, id: Dot) -> Option<Dot> {
-        let (at, _) = self.parts.get(&id).filter(|(_, entry)| entry.shows())?;
-        let chosen = at.iter().max_by_key(|(dot, (time, _))| (*time, *dot));
-        match chosen {
-            Some((_, (_, slot))) => (self.slots.held(*slot) == Some(id)).then_some(*slot),
-            None => {
-                let mut own = self.slots.all().filter(|(_, of)| *of == id);
-                own.find(|(slot, _)| self.slots.held(*slot).is_some()).map(|(slot, _)| slot)
-            }
+        let part = self.parts.get(&id);
+        if !self.is_put(id) && !part.is_some_and(|(_, entry)| entry.shows()) {
+            return None;
         }
+        let moved = part.and_then(|(at, _)| at.iter().max_by_key(|(dot, time)| (*time, *dot)));
+        let slot = match moved {
+            Some((dot, _)) => Dot { log: dot.log, seq: dot.seq.checked_sub(1)? },
+            None => id,
+        };
+        (self.slots.placed(slot) == Some(moved.is_none())).then_some(slot)
+    }
+
+    /// The part that a slot is for.
+    fn part_of(&self, slot: Dot, first: bool) -> Option<Dot> {
+        if first { Some(slot) } else { self.parts.key_of(slot.plus(1)).copied() }
+    }
+
+    /// Lets what stands at a slot that has just got its place show, and nothing else there.
+    fn settle(&mut self, slot: Dot, first: bool) {
+        let place = self.part_of(slot, first).and_then(|id| self.place_of(id));
+        let stands = place == Some(slot);
+        if stands == self.slots.is_dropped(slot) {
+            self.slots.set_visible(slot, stands);
+        }
+        if let Some(place) = place.filter(|_| !stands) {
+            self.slots.set_visible(place, true);
+        }
+    }
+
+    /// The same for every slot.
+    fn settle_all(&mut self) {
+        let slots: Vec<(Dot, bool)> = self.slots.all().collect();
+        slots.into_iter().for_each(|(slot, first)| self.settle(slot, first));
+    }
+
+    /// What a part says.
+    fn content(&self, id: Dot) -> &S {
+        let content = self.parts.get(&id).map(|(_, entry)| entry.content());
+        content.filter(|content| !content.is_bottom()).unwrap_or(&self.vacant)
     }
 
     /// The parts in order. O(n log n).
     pub fn iter(&self) -> impl Iterator<Item = &S> {
-        self.slots.iter().filter_map(|id| Some(self.parts.get(&id)?.1.content()))
+        let standing = self.slots.entries();
+        standing.filter_map(|(slot, first)| Some(self.content(self.part_of(slot, first)?)))
     }
 
     /// How many parts there are.
@@ -117,44 +154,26 @@ impl<S: Crdt> MovableList<S> {
     /// The lasting name of the part at an index. O(log n).
     #[must_use]
     pub fn id_at(&self, index: usize) -> Option<Dot> {
-        self.slots.held(self.slots.dot_at(index)?)
+        let (slot, first) = self.slots.entry_at(index)?;
+        self.part_of(slot, first)
     }
 
     /// The names of all parts, whether they show or not.
     pub(crate) fn ids(&self) -> impl Iterator<Item = Dot> {
-        self.parts.iter().map(|(id, _)| *id)
+        self.slots.all().filter(|(_, first)| *first).map(|(slot, _)| slot)
     }
 
     /// The part at an index. O(log n).
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&S> {
-        Some(self.parts.get(&self.id_at(index)?)?.1.content())
-    }
-
-    /// A new slot for a part, before an index.
-    fn slot(&self, change: &mut Change, index: usize, id: Dot) -> Option<(Sequence<Dot>, Dot)> {
-        let slots = self.slots.insert(change, index, [id])?;
-        let slot = slots.first_inserted()?.first();
-        Some((slots, slot))
-    }
-
-    /// A delta: nothing needs to stand anywhere in it.
-    fn delta(slots: Sequence<Dot>, parts: Parts<S>) -> Self {
-        Self { slots, parts, standing: BTreeMap::new() }
+        Some(self.content(self.id_at(index)?))
     }
 
     /// Inserts a part before an index; returns the delta, `None` if there is no such place. O(log n).
     #[must_use]
     pub fn insert(&self, change: &mut Change, index: usize) -> Option<Self> {
-        if index > self.len() {
-            return None;
-        }
-        let id = change.dot();
-        let (slots, slot) = self.slot(change, index, id)?;
-        let content = S::bottom(change.shape());
-        let entry = Entry::default().put(change, content);
-        let at = DotFun::of(change.dot(), (change.time(), slot));
-        Some(Self::delta(slots, DotMap::of(id, (at, entry))))
+        let slots = self.slots.insert(change, index, [true])?;
+        Some(Self::delta(slots, DotMap::default(), S::bottom(change.shape())))
     }
 
     /// Moves the part at an index to where another stands; returns the delta, `None` if there is no such place.
@@ -163,23 +182,29 @@ impl<S: Crdt> MovableList<S> {
         let len = self.len();
         let id = self.id_at(from).filter(|_| to < len)?;
         let index = if to > from { to + 1 } else { to };
-        let (slots, slot) = self.slot(change, index, id)?;
-        let (at, _) = self.parts.get(&id)?;
-        change.forget_all(at);
-        let at = DotFun::of(change.dot(), (change.time(), slot));
-        Some(Self::delta(slots, DotMap::of(id, (at, Entry::default()))))
+        let slots = self.slots.insert(change, index, [false])?;
+        if let Some((at, _)) = self.parts.get(&id) {
+            change.forget_all(at);
+        }
+        let at = DotFun::of(change.dot(), change.time());
+        Some(Self::delta(slots, DotMap::of(id, (at, Entry::default())), S::default()))
     }
 
     /// Removes the part at an index with all that has been seen in it; returns the delta, `None` if there is none.
     #[must_use]
     pub fn remove(&self, change: &mut Change, index: usize) -> Option<Self> {
-        change.forget_all(self.parts.get(&self.id_at(index)?)?);
+        let id = self.id_at(index)?;
+        change.forget(id);
+        if let Some(part) = self.parts.get(&id) {
+            change.forget_all(part);
+        }
         Some(Self::default())
     }
 
     /// Removes all parts that have been seen; returns the delta.
     #[must_use]
     pub fn clear(&self, change: &mut Change) -> Self {
+        self.ids().for_each(|id| change.forget(id));
         change.forget_all(&self.parts);
         Self::default()
     }
@@ -207,13 +232,19 @@ impl<S: Crdt> MovableList<S> {
         alter: impl FnOnce(&S, &mut Change) -> Result<S, E>,
     ) -> Option<Result<Self, E>> {
         let id = self.id_at(index)?;
-        let (_, entry) = self.parts.get(&id)?;
-        let content = match alter(entry.content(), change) {
+        let content = match alter(self.content(id), change) {
             Ok(content) => content,
             Err(why) => return Some(Err(why)),
         };
-        let entry = entry.touch(change, content);
-        Some(Ok(Self::delta(Sequence::default(), DotMap::of(id, (DotFun::default(), entry)))))
+        let entry = if self.is_put(id) {
+            Entry::of(content)
+        } else {
+            let vacant = Entry::default();
+            let entry = self.parts.get(&id).map_or(&vacant, |(_, entry)| entry);
+            entry.touch(change, content)
+        };
+        let parts = DotMap::of(id, (DotFun::default(), entry));
+        Some(Ok(Self::delta(Sequence::default(), parts, S::default())))
     }
 }
 
@@ -225,28 +256,49 @@ impl<S: Crdt> DotStore for MovableList<S> {
         theirs: &CausalContext,
         turnover: &mut Turnover,
     ) -> bool {
+        self.join_delta(seen, &other, theirs, turnover)
+    }
+
+    fn join_delta(
+        &mut self,
+        seen: &CausalContext,
+        other: &Self,
+        theirs: &CausalContext,
+        turnover: &mut Turnover,
+    ) -> bool {
         let mut ids = self.parts.holding(theirs);
         ids.extend(other.parts.iter().map(|(id, _)| *id));
         for range in theirs.ranges() {
-            ids.extend(self.slots.known_values(range));
+            let known = self.slots.placed_in(range);
+            ids.extend(known.filter_map(|(slot, first)| self.part_of(slot, first)));
         }
-        let fresh: Vec<(Dot, Dot)> = other.slots.said().collect();
-        ids.extend(fresh.iter().map(|(_, id)| *id));
-        let news = fresh.into_iter().map(|(slot, _)| slot);
-        let news: Vec<Dot> = news.filter(|slot| !self.slots.has(*slot)).collect();
-        let first = self.slots.join_store(seen, other.slots, theirs, turnover);
-        let second = self.parts.join_store(seen, other.parts, theirs, turnover);
-        for slot in news {
-            self.slots.set_visible(slot, false);
+        let before: Vec<(Dot, Option<Dot>)> =
+            ids.into_iter().map(|id| (id, self.place_of(id))).collect();
+        let nothing = CausalContext::default();
+        self.vacant.join_delta(&nothing, &other.vacant, &nothing, &mut Turnover::default());
+        let unwritten = self.slots.is_unwritten();
+        let mut fresh = Fresh::default();
+        let first = self.slots.join_watched(seen, &other.slots, theirs, turnover, &mut fresh);
+        let second = self.parts.join_delta(seen, &other.parts, theirs, turnover);
+        let mut settled = None;
+        for (id, old) in before {
+            let new = self.place_of(id);
+            settled = new;
+            if let Some(old) = old.filter(|_| old != new) {
+                self.slots.set_visible(old, false);
+            }
+            if let Some(new) = new.filter(|slot| old != new || self.slots.is_dropped(*slot)) {
+                self.slots.set_visible(new, true);
+            }
         }
-        self.settle(ids);
-        if self.slots.len() != self.standing.len() {
-            // Slots that waited for others show by now without anybody standing there.
-            let standing: BTreeSet<Dot> = self.standing.values().copied().collect();
-            let shown = self.slots.entries().filter(|(slot, _)| !standing.contains(slot));
-            let shown: Vec<(Dot, Dot)> = shown.collect();
-            shown.iter().for_each(|(slot, _)| self.slots.set_visible(*slot, false));
-            self.settle(shown.into_iter().map(|(_, id)| id).collect());
+        if unwritten {
+            self.settle_all();
+        } else {
+            for range in fresh.0 {
+                let slots: Vec<(Dot, bool)> = self.slots.placed_in(range).collect();
+                let unsettled = slots.into_iter().filter(|(slot, _)| settled != Some(*slot));
+                unsettled.for_each(|(slot, first)| self.settle(slot, first));
+            }
         }
         first || second
     }
@@ -257,12 +309,14 @@ impl<S: Crdt> DotStore for MovableList<S> {
     }
 
     fn store_since(&self, seen: &CausalContext) -> Self {
-        Self::of(self.slots.store_since(seen), self.parts.store_since(seen))
+        let (slots, parts) = (self.slots.store_since(seen), self.parts.store_since(seen));
+        Self::delta(slots, parts, self.vacant.clone())
     }
 
     fn split_store(self) -> Vec<Self> {
+        let vacant = self.vacant;
         let parts = (self.slots, self.parts).split_store().into_iter();
-        parts.map(|(slots, parts)| Self::of(slots, parts)).collect()
+        parts.map(|(slots, parts)| Self::delta(slots, parts, vacant.clone())).collect()
     }
 
     fn authored_by(&self, author: LogId) -> bool {
@@ -291,21 +345,27 @@ impl<S: Crdt + Encode> Encode for MovableList<S> {
 
 impl<S: Crdt + Decode> Decode for MovableList<S> {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Self::of(Sequence::decode(from)?, DotMap::decode(from)?))
+        let (slots, parts) = (Sequence::decode(from)?, DotMap::decode(from)?);
+        let mut list = Self::delta(slots, parts, S::bottom(from.shape()));
+        list.settle_all();
+        Ok(list)
     }
 }
 
 impl<S: Crdt> Crdt for MovableList<S> {
     fn touched(&self, change: &mut Change, delta: Self) -> Self {
-        let Self { slots, parts, .. } = delta;
-        let vacant = Default::default();
+        let Self { slots, parts, vacant } = delta;
+        let nothing = Default::default();
         let touched = parts.into_entries().map(|(id, (at, entry))| {
-            let (_, here) = self.parts.get(&id).unwrap_or(&vacant);
-            let says = !entry.is_bottom();
-            let entry = if says { here.touched(change, entry, S::touched) } else { entry };
+            let (_, here) = self.parts.get(&id).unwrap_or(&nothing);
+            let entry = match (entry.is_bottom(), self.is_put(id)) {
+                (true, _) => entry,
+                (_, true) => here.touched_inside(change, entry, S::touched),
+                (_, false) => here.touched(change, entry, S::touched),
+            };
             (id, (at, entry))
         });
-        Self::delta(slots, touched.collect())
+        Self::delta(slots, touched.collect(), vacant)
     }
 
     fn about(&self) -> &'static About {
@@ -354,7 +414,7 @@ impl<S: Crdt> Catalogued for MovableList<S> {
         family: "sequences",
         what: "parts of any type in an order, each of which can be moved",
         rule: "the latest move wins; changing a part wins over its removal",
-        algebra: "Sequence<id> × Causal<DotMap<id, LWW slot × DotSet × S>>",
+        algebra: "Sequence<first or moved> × DotMap<first slot, DotFun<time> × DotSet × S>",
         cost: "O(log n)",
         source: "Kleppmann 2020",
         operations: &[

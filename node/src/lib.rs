@@ -38,7 +38,8 @@ pub use meshwork_crdt as crdt;
 pub use meshwork_crdt::{Edit, HybridTime, Kind, LogId, Object, Path, Shape, Text, Value};
 pub use meshwork_protocol::{
     Action, Cause, Counters, DeviceId, Event, LinkView, MemberId, MemberView, ObjectEdit, ObjectId,
-    ObjectView, Phrase, Receipts, Rejection, Role, SpaceId, SpaceView, SyncView, Target, Ticket, Time,
+    ObjectView, Phrase, Receipts, Rejection, Role, SpaceId, SpaceView, SyncView, Target, Ticket,
+    Time,
 };
 pub use node::{Invitation, Node};
 pub use space::{Change, Frontier, Put, Receipt, Snapshot, Space, Update, Watch};

@@ -65,9 +65,7 @@ impl Replica {
         Some(Receipts {
             own_log: space.own_log,
             replicated: space.replicated(),
-            members: members
-                .map(|device| MemberReceipt { device, heads: heads(device) })
-                .collect(),
+            members: members.map(|device| MemberReceipt { device, heads: heads(device) }).collect(),
             stable: space.stable().into_iter().collect(),
         })
     }

@@ -23,6 +23,7 @@ mod keyring;
 mod layout;
 pub mod limits;
 mod membership;
+mod overlay;
 mod rejection;
 mod replica;
 mod session;
@@ -42,6 +43,7 @@ pub use ids::{
 };
 pub use input::{Action, Input, ObjectEdit, Target, Timer, Wish};
 pub use membership::Role;
+pub use overlay::{Happening, Move, Overlay, Sample, Told};
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};

@@ -85,3 +85,25 @@ pub const OBJECTS_CACHED_MAX: usize = 256;
 pub const SNAPSHOT_ROWS_CACHED_MAX: u64 = 512;
 /// Longest plaintext row of an object snapshot, in bytes.
 pub const SNAPSHOT_ROW_BYTES: usize = 24 * 1024;
+/// Devices online in a space up to which everybody links with everybody; beyond, an overlay of few links.
+pub const FULL_MESH_MAX: usize = 16;
+/// Links a device keeps in a space of more devices.
+pub const OVERLAY_LINKS: usize = 8;
+/// How many of them are chosen for their short round trip; the others are random.
+pub const OVERLAY_LINKS_NEAR: usize = 3;
+/// Links of a device in such a space beyond which it parts with some.
+pub const OVERLAY_LINKS_CAP: usize = 10;
+/// Links of a device in such a space beyond which it takes none, however much the other needs it.
+pub const OVERLAY_LINKS_MAX: usize = 24;
+/// Most devices of a space that are known without a link.
+pub const OVERLAY_KNOWN_MAX: usize = 64;
+/// Most of them that one peer has told.
+pub const OVERLAY_KNOWN_PER_PEER_MAX: usize = 12;
+/// Most dials under way for one space.
+pub const OVERLAY_DIALS_MAX: usize = 8;
+/// Most devices told in one frame.
+pub const SAMPLES_PER_FRAME_MAX: usize = 16;
+/// Most addresses told of one device.
+pub const ADDRESSES_PER_SAMPLE_MAX: usize = 4;
+/// Longest address of a device, in bytes.
+pub const ADDRESS_BYTES_MAX: usize = 128;

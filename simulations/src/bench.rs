@@ -13,7 +13,7 @@ mod lab;
 mod spread;
 
 use lab::{LATENCY_MS, Lab, Traffic};
-pub use spread::{Spread, spread};
+pub use spread::{Churn, Spread, spread};
 
 /// What a run measures.
 #[derive(Clone, Debug, Serialize)]
@@ -40,7 +40,7 @@ pub struct Figures {
     pub keystroke_frame_bytes_max: usize,
     /// Flights of heads each way until a fork is found.
     pub fork_found_exchanges: u64,
-    /// How entries spread among 100, 1 000 and 10 000 devices, on links of 10 to 50 ms.
+    /// How entries spread among 100, 1 000, 10 000 devices and perhaps more, on links of 10 to 50 ms.
     pub spread: Vec<Spread>,
 }
 
@@ -82,11 +82,18 @@ pub struct Sizes {
     pub many_entries: u64,
     /// Devices that wrote them.
     pub many_logs: usize,
+    /// Most devices among which entries spread: 100, 1 000, … up to it.
+    pub spread_nodes_max: usize,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { cold_entries: 100_000, many_entries: 1_000_000, many_logs: 128 }
+        Self {
+            cold_entries: 100_000,
+            many_entries: 1_000_000,
+            many_logs: 128,
+            spread_nodes_max: 10_000,
+        }
     }
 }
 
@@ -106,7 +113,7 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
     say("forks");
     let fork_found_exchanges = fork();
     say("spread");
-    let spread = [100, 1_000, 10_000].map(|nodes| spread(nodes, 1)).into();
+    let spread = spreads(sizes.spread_nodes_max);
     say("cold sync");
     let (cold_sync_entries_per_s, payload_overhead_ratio) = cold_sync(sizes.cold_entries);
     say("one difference among many");
@@ -125,6 +132,13 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
         fork_found_exchanges,
         spread,
     }
+}
+
+/// How entries spread among 100, 1 000, … devices, up to so many.
+#[must_use]
+pub fn spreads(nodes_max: usize) -> Vec<Spread> {
+    let sizes = [100, 1_000, 10_000, 100_000].into_iter().filter(|nodes| *nodes <= nodes_max);
+    sizes.map(|nodes| spread(nodes, 1)).collect()
 }
 
 fn named(name: &str, kind: Kind, edit: Edit) -> ObjectEdit {

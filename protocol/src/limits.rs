@@ -107,3 +107,15 @@ pub const SAMPLES_PER_FRAME_MAX: usize = 16;
 pub const ADDRESSES_PER_SAMPLE_MAX: usize = 4;
 /// Longest address of a device, in bytes.
 pub const ADDRESS_BYTES_MAX: usize = 128;
+/// Longest presence of a device in a space, in bytes.
+pub const PRESENCE_BYTES_MAX: usize = 4 * 1024;
+/// Longest ciphertext of a presence: a quarter more by padding, and what sealing adds.
+pub const PRESENCE_CIPHERTEXT_BYTES_MAX: usize = 6 * 1024;
+/// Most devices of one space whose presence is followed.
+pub const PRESENCE_DEVICES_MAX: usize = 16 * 1024;
+/// A presence that is not renewed is gone after this long, in milliseconds.
+pub const PRESENCE_FOR_MS: u64 = 30_000;
+/// A device renews its presence this often, in milliseconds.
+pub const PRESENCE_RENEW_MS: u64 = 10_000;
+/// Shortest time between two changes of one presence that go over a link, in milliseconds.
+pub const PRESENCE_EVERY_MS: u64 = 40;

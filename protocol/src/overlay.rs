@@ -69,6 +69,20 @@ pub struct Told {
     pub samples: Vec<Sample>,
 }
 
+impl Told {
+    /// Whether it is within the limits of a frame.
+    #[must_use]
+    pub(crate) fn bounded(&self) -> bool {
+        let addresses = |addresses: &[String]| {
+            addresses.len() <= limits::ADDRESSES_PER_SAMPLE_MAX
+                && addresses.iter().all(|address| address.len() <= limits::ADDRESS_BYTES_MAX)
+        };
+        self.samples.len() <= limits::SAMPLES_PER_FRAME_MAX
+            && addresses(&self.addresses)
+            && self.samples.iter().all(|sample| addresses(&sample.addresses))
+    }
+}
+
 /// One input of [`Overlay::handle`].
 #[derive(Clone, Debug)]
 pub enum Happening {
@@ -279,7 +293,8 @@ impl Overlay {
             self.walk_on(&sample, peer, WALKS, rng, moves);
         }
         let mut walker = None;
-        for sample in told.samples.into_iter().take(limits::SAMPLES_PER_FRAME_MAX) {
+        for mut sample in told.samples.into_iter().take(limits::SAMPLES_PER_FRAME_MAX) {
+            sample.addresses = bounded(sample.addresses);
             if sample.walk > 0 && walks_on && walker.is_none() {
                 walker = Some(sample.clone());
             }

@@ -24,6 +24,8 @@ pub enum Rejection {
     NotWriter,
     /// Two different entries with the same log and sequence number exist; state unchanged.
     Forked,
+    /// A note of presence that its device has not signed; state unchanged.
+    BadNote,
     /// A named limit is reached; state unchanged.
     OverLimit,
     /// More entry bytes than were granted; state unchanged.
@@ -36,7 +38,7 @@ impl Rejection {
     pub fn penalty(self) -> u32 {
         match self {
             Self::WrongVersion => 100,
-            Self::Malformed | Self::BadRun | Self::BadOperation => 25,
+            Self::Malformed | Self::BadRun | Self::BadOperation | Self::BadNote => 25,
             Self::Forked | Self::OverLimit | Self::OverCredit => 10,
             Self::NotProven | Self::NotMember | Self::NotWriter | Self::Unchained => 2,
         }
@@ -55,6 +57,7 @@ impl fmt::Display for Rejection {
             Self::Unchained => "entries that do not follow from those known",
             Self::NotWriter => "entries of a device that may not write",
             Self::Forked => "an entry that contradicts a known one",
+            Self::BadNote => "a presence that does not verify",
             Self::OverLimit => "more than a limit allows",
             Self::OverCredit => "more entries than were granted",
         })

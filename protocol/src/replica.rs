@@ -2,7 +2,8 @@
 //!
 //! [`Replica::handle`] is the only mutator: inputs in, effects out, and it cannot fail. The host drains the
 //! effects once per group of inputs. Reads see what has been handled. The branches live beside this file:
-//! `received` (frames), `heads` (what peers hold), `wishes` (the user), `spread` (what is owed to peers), `views` (reads).
+//! `received` (frames), `heads` (what peers hold), `wishes` (the user), `spread` (what is owed to peers), `links`
+//! (whom to link with), `presence`, `views` (reads).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use crate::input::{Input, Timer};
 use crate::keyring::AtRest;
 use crate::layout;
 use crate::limits;
+use crate::overlay::Overlay;
+use crate::presence::Presences;
 use crate::session::{Session, Side};
 use crate::space::{Space, Visible};
 use crate::store::{Store, StoreError};
@@ -24,6 +27,8 @@ use crate::view::Counters;
 use crate::wire::{Frame, Hello};
 
 mod heads;
+mod links;
+mod presence;
 mod received;
 mod spread;
 mod views;
@@ -39,6 +44,13 @@ pub struct Replica {
     spaces: BTreeMap<SpaceId, Space>,
     pub(crate) sessions: BTreeMap<LinkId, Session>,
     counters: Counters,
+    /// Where peers can reach this device.
+    addresses: Vec<String>,
+    /// Of large spaces: who links with whom.
+    pub(crate) overlays: BTreeMap<SpaceId, Overlay>,
+    pub(crate) presences: BTreeMap<SpaceId, Presences>,
+    /// When the timers of spaces fire.
+    wakes: BTreeMap<SpaceId, Time>,
 }
 
 /// Everything of a replica but what a turn borrows.
@@ -83,6 +95,10 @@ impl Replica {
             spaces: BTreeMap::new(),
             sessions: BTreeMap::new(),
             counters: Counters::default(),
+            addresses: Vec::new(),
+            overlays: BTreeMap::new(),
+            presences: BTreeMap::new(),
+            wakes: BTreeMap::new(),
         };
         let mut effects = Effects::default();
         let mut turn = turn!(replica, now, rng, &mut effects);
@@ -135,6 +151,8 @@ impl Replica {
                     self.on_received(link, &bytes, now, rng, effects);
                 }
                 Input::TimerFired(Timer::Link(link)) => self.on_timer(link, now),
+                Input::TimerFired(Timer::Space(id)) => self.on_space_timer(id, now, rng, effects),
+                Input::Reachable { addresses } => self.on_reachable(addresses),
                 Input::Wished { wish, what } => self.on_wish(wish, what, now, rng, effects),
             }
         }
@@ -176,6 +194,10 @@ impl Replica {
                 space.agreed(session.peer, &mut turn);
             }
         }
+        for id in session.shared.keys() {
+            self.unlinked(*id, session.peer, now, rng, effects);
+            self.source_gone(link, *id, effects);
+        }
     }
 
     /// Queues a frame for after the persist.
@@ -184,6 +206,14 @@ impl Replica {
         self.counters.frames_sent += 1;
         self.counters.bytes_sent += bytes.len() as u64;
         effects.send.push((link, bytes));
+    }
+
+    /// Queues a frame that promises nothing for before the persist.
+    fn send_now(&mut self, link: LinkId, frame: &Frame, effects: &mut Effects) {
+        let bytes = frame.encode();
+        self.counters.frames_sent += 1;
+        self.counters.bytes_sent += bytes.len() as u64;
+        effects.relay.push((link, bytes));
     }
 
     fn announce(space: &Space, visible: &[Visible], own: bool, effects: &mut Effects) {

@@ -38,6 +38,8 @@ pub(crate) struct Session {
     /// When the link's timer fires.
     pub wake: Option<Time>,
     pub next_repair: Time,
+    /// The number that is to be sent back, and when it went.
+    pub echo: Option<(u64, Time)>,
 }
 
 /// One space that both ends of a link have proven to know.
@@ -69,6 +71,10 @@ pub(crate) struct Shared {
     /// When the peer was last asked for what it holds.
     pub asked: Option<Time>,
     pub ops_sent: Option<Time>,
+    /// By device: the last note the peer has, and whether notes go over this link at once.
+    pub notes: BTreeMap<DeviceId, (u64, Branch)>,
+    /// Whether the peer was told who is present.
+    pub notes_told: bool,
 }
 
 /// What the peer has of one log.
@@ -120,6 +126,7 @@ impl Session {
             dirty: true,
             wake: None,
             next_repair: now.plus_ms(limits::REPAIR_EVERY_MS),
+            echo: None,
         }
     }
 
@@ -202,6 +209,8 @@ impl Shared {
             agreed: false,
             asked: None,
             ops_sent: None,
+            notes: BTreeMap::new(),
+            notes_told: false,
         }
     }
 

@@ -260,7 +260,12 @@ impl Space {
     }
 
     pub(crate) fn ready(&self) -> bool {
-        self.membership.roster().role(self.own.device).is_some() && self.writing_epoch().is_some()
+        match self.membership.roster().role(self.own.device) {
+            None => false,
+            // It is given no key.
+            Some(Role::Relay) => true,
+            Some(_) => self.writing_epoch().is_some(),
+        }
     }
 
     /// A hash of all heads; equal on two devices exactly when they hold the same entries.

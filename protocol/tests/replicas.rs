@@ -29,6 +29,8 @@ struct Mesh {
     devices: Vec<Device>,
     wire: VecDeque<(usize, LinkId, Vec<u8>)>,
     recorded: Vec<(usize, usize, Vec<u8>)>,
+    /// Dials that are under way: who, whom, where.
+    dialled: Vec<(usize, DeviceId, Vec<String>)>,
     now: Time,
     links: u64,
 }
@@ -39,6 +41,7 @@ struct Outbox<'a> {
     closed: Vec<LinkId>,
     events: &'a mut Vec<Event>,
     timers: &'a mut Vec<(Time, Timer)>,
+    dialled: Vec<(DeviceId, Vec<String>)>,
 }
 
 impl Host for Outbox<'_> {
@@ -56,6 +59,9 @@ impl Host for Outbox<'_> {
     }
     fn close(&mut self, link: LinkId) {
         self.closed.push(link);
+    }
+    fn dial(&mut self, peer: DeviceId, addresses: Vec<String>) {
+        self.dialled.push((peer, addresses));
     }
 }
 
@@ -86,6 +92,7 @@ impl Mesh {
             devices,
             wire: VecDeque::new(),
             recorded: Vec::new(),
+            dialled: Vec::new(),
             now: Time(1_000_000),
             links: 0,
         }
@@ -105,9 +112,11 @@ impl Mesh {
             closed: Vec::new(),
             events: &mut device.events,
             timers: &mut device.timers,
+            dialled: Vec::new(),
         };
         effects.drain(&mut outbox).unwrap();
-        let Outbox { sent, closed, .. } = outbox;
+        let Outbox { sent, closed, dialled, .. } = outbox;
+        self.dialled.extend(dialled.into_iter().map(|(peer, addresses)| (n, peer, addresses)));
         for (link, frame) in sent {
             if let Some((_, far, far_link)) =
                 self.devices[n].links.iter().find(|(near, ..)| *near == link).copied()
@@ -278,6 +287,11 @@ fn pair() -> (Mesh, SpaceId) {
     mesh.connect(0, 1);
     (mesh, space)
 }
+
+#[path = "replicas/large_spaces.rs"]
+mod large_spaces;
+#[path = "replicas/presence.rs"]
+mod presence;
 
 #[test]
 fn a_joined_device_sees_what_was_there_and_what_comes() {

@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use super::{KNOWN_FOR_MS, Known, Neighbour, ONLINE_FOR_MS, Overlay, Sample, Told, bounded};
+use super::{KNOWN_FOR_MS, Known, Neighbour, ONLINE_FOR_MS, Overlay, Sample, Told};
 use crate::ids::{DeviceId, Time};
 use crate::limits;
 
@@ -35,7 +35,7 @@ impl Overlay {
             return;
         }
         let heard = Time(now.0.saturating_sub(age_ms));
-        let addresses = bounded(sample.addresses);
+        let addresses = sample.addresses;
         if let Some(known) = self.known.get_mut(&device) {
             known.heard = known.heard.max(heard);
             if known.addresses.is_empty() {
@@ -119,7 +119,9 @@ impl Overlay {
 
     /// What a device is told: some neighbours, and some others.
     pub(super) fn told_to(&self, to: DeviceId, now: Time, rng: &mut dyn CryptoRng) -> Told {
-        let neighbours = self.neighbours().filter(|peer| *peer != to).collect();
+        let has_told =
+            |peer: &DeviceId| self.links.get(peer).is_some_and(|link| link.degree.is_some());
+        let neighbours = self.neighbours().filter(|peer| *peer != to && has_told(peer)).collect();
         let mut samples = Vec::new();
         for device in some(neighbours, NEIGHBOURS_TOLD, rng) {
             let addresses = self.links.get(&device).map(|link| link.addresses.clone());

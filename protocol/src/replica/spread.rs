@@ -190,6 +190,7 @@ impl Replica {
             .filter_map(|(link, session)| std::mem::take(&mut session.dirty).then_some(*link))
             .collect();
         for link in dirty {
+            self.note_links(link, now, rng, effects);
             self.pump(link, now, rng, effects);
             self.send_acks(link, effects);
             self.send_credit(link, effects);

@@ -39,5 +39,5 @@ pub use meshwork_protocol::{
     Role, SpaceId, SpaceView, Target, Ticket, Time,
 };
 pub use node::{Invitation, Node};
-pub use space::{Change, Frontier, Put, Receipt, Snapshot, Space, Update, Watch};
+pub use space::{Change, Frontier, Present, Put, Receipt, Snapshot, Space, Update, Watch};
 pub use subscription::{Notice, Subscription};

@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 use super::guard::{Guard, require_own_origin, require_token};
 use super::types::{
     CreateSpace, Digest, Edited, Edits, Explanation, Invite, Invited, Join, Member, ObjectQuery,
-    ObjectSummary, ObjectValue, Online, Peer, PutObject, ShareFolder, SpaceStatus, Status, Waiting,
-    WatchQuery,
+    ObjectSummary, ObjectValue, Online, Peer, Presence, Present, PutObject, ShareFolder,
+    SpaceStatus, Status, Waiting, WatchQuery,
 };
 use super::watch;
 use crate::failure::{Failure, Result};
@@ -47,6 +47,7 @@ pub(super) fn router(node: Node, guard: Arc<Guard>) -> Router {
         .route("/spaces/{space}", get(space))
         .route("/spaces/{space}/invites", post(invite))
         .route("/spaces/{space}/members", get(members))
+        .route("/spaces/{space}/presence", get(presences).put(present).delete(absent))
         .route("/spaces/{space}/digest", get(digest))
         .route("/spaces/{space}/edits", post(edit))
         .route("/spaces/{space}/watch", get(follow))
@@ -207,6 +208,31 @@ async fn join(State(node): State<Node>, Body(wanted): Body<Join>) -> Result<Json
 async fn members(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Vec<Member>>> {
     let members = node.resolve(&space).await?.members().await?;
     Ok(Json(members.into_iter().map(Member::from).collect()))
+}
+
+async fn presences(
+    State(node): State<Node>,
+    Path(space): Path<String>,
+) -> Result<Json<Vec<Presence>>> {
+    let present = node.resolve(&space).await?.presences().await?;
+    Ok(Json(present.into_iter().map(Presence::from).collect()))
+}
+
+async fn present(
+    State(node): State<Node>,
+    Path(space): Path<String>,
+    Body(wanted): Body<Present>,
+) -> Result<Json<Vec<Presence>>> {
+    node.resolve(&space).await?.present(wanted.value).await?;
+    presences(State(node), Path(space)).await
+}
+
+async fn absent(
+    State(node): State<Node>,
+    Path(space): Path<String>,
+) -> Result<Json<Vec<Presence>>> {
+    node.resolve(&space).await?.absent().await?;
+    presences(State(node), Path(space)).await
 }
 
 async fn digest(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Digest>> {

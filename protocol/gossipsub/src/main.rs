@@ -12,6 +12,8 @@ mod report;
 mod theirs;
 mod transport;
 
+use std::time::Duration;
+
 use clap::Parser;
 
 use report::Row;
@@ -31,6 +33,9 @@ struct Cli {
     /// Bytes of a message.
     #[arg(long, default_value_t = 100)]
     bytes: usize,
+    /// How long links settle before anybody writes, in seconds.
+    #[arg(long, default_value_t = 120)]
+    settle_s: u64,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -43,16 +48,15 @@ struct Work {
     messages: u32,
     every_ms: u64,
     bytes: usize,
+    settle: Duration,
 }
 
 /// Who writes.
 const AUTHORS: usize = 8;
 /// Messages by each author before those that are measured.
 const WARM_UP: u32 = 5;
-/// How long links settle.
-const SETTLE: std::time::Duration = std::time::Duration::from_secs(25);
 /// How long the last message may take.
-const TAIL: std::time::Duration = std::time::Duration::from_secs(5);
+const TAIL: Duration = Duration::from_secs(5);
 
 impl Work {
     fn author(&self, message: u32) -> usize {
@@ -73,15 +77,14 @@ impl Work {
 
 fn main() {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime starts");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
     let mut rows: Vec<Row> = Vec::new();
     for nodes in cli.nodes {
         assert!(nodes >= AUTHORS, "there are {AUTHORS} authors");
         let (messages, every_ms, bytes) = (cli.messages, cli.every_ms, cli.bytes);
-        let work = Work { nodes, messages, every_ms, bytes };
+        let settle = Duration::from_secs(cli.settle_s);
+        let work = Work { nodes, messages, every_ms, bytes, settle };
         eprintln!("gossipsub, {nodes} nodes");
         rows.push(runtime.block_on(theirs::run(work)));
         eprintln!("meshwork, {nodes} nodes");

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::report::{Arrivals, Row};
-use crate::{AUTHORS, SETTLE, TAIL, WARM_UP, Work, graph, transport};
+use crate::{AUTHORS, TAIL, WARM_UP, Work, graph, transport};
 
 /// Entries that a device has written when it is let in, or has made the space.
 const INTRODUCTIONS: u64 = 1;
@@ -150,6 +150,7 @@ pub async fn run(work: Work) -> Row {
     let arrivals = Arc::new(Arrivals::new(work));
     let written = Arc::new(AtomicU64::new(0));
     let links = Arc::new(AtomicU64::new(0));
+    let made = Arc::new(AtomicU64::new(0));
     let logs: BTreeMap<LogId, usize> = (0..work.nodes)
         .map(|n| (devices[n].replica.space(space).and_then(|view| view.own_log), n))
         .map(|(log, n)| (log.expect("it may write"), n))
@@ -180,12 +181,14 @@ pub async fn run(work: Work) -> Row {
             logs: logs.clone(),
             arrivals: arrivals.clone(),
             links_up: links.clone(),
+            links_made: made.clone(),
         };
         let addresses = dials.into_iter().map(|to| address(work, to)).collect();
         tasks.push(tokio::spawn(state.live(address(work, node), addresses, wishes, received)));
     }
-    sleep(SETTLE).await;
+    sleep(work.settle).await;
     let mut before = 0;
+    let settled = made.load(Ordering::Relaxed);
     let start = Instant::now();
     for message in 0..work.all() {
         sleep_until(start + Duration::from_millis(work.every_ms * u64::from(message))).await;
@@ -198,7 +201,8 @@ pub async fn run(work: Work) -> Row {
     arrivals.bytes.store(written.load(Ordering::Relaxed), Ordering::Relaxed);
     let links = links.load(Ordering::Relaxed) as f64 / work.nodes as f64;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    arrivals.row("meshwork", before, links)
+    let made = (made.load(Ordering::Relaxed) - settled) as f64 / work.nodes as f64;
+    Row { links_made: made, ..arrivals.row("meshwork", before, links) }
 }
 
 /// What the links of a node tell it.
@@ -223,6 +227,7 @@ struct Node {
     logs: Arc<BTreeMap<LogId, usize>>,
     arrivals: Arc<Arrivals>,
     links_up: Arc<AtomicU64>,
+    links_made: Arc<AtomicU64>,
 }
 
 impl Node {
@@ -233,11 +238,19 @@ impl Node {
         mut wishes: mpsc::UnboundedReceiver<u32>,
         mut received: mpsc::UnboundedReceiver<Heard>,
     ) {
-        // Until everybody listens.
-        sleep(Duration::from_secs(3)).await;
-        self.input(vec![Input::Reachable { addresses: vec![own.to_string()] }]);
         let mut incoming =
             self.swarm.behaviour().new_control().accept(PROTOCOL).expect("it is registered once");
+        let events = self.events.clone();
+        // Streams are dropped while nobody waits for the next one, so this task does nothing else.
+        tokio::spawn(async move {
+            while let Some((peer, stream)) = incoming.next().await {
+                // The node may have ended.
+                events.send(Heard::Up(peer, stream)).ok();
+            }
+        });
+        self.input(vec![Input::Reachable { addresses: vec![own.to_string()] }]);
+        // Until everybody listens.
+        sleep(Duration::from_secs(3)).await;
         for address in dials {
             self.swarm.dial(address).expect("a dial is allowed");
         }
@@ -253,7 +266,6 @@ impl Node {
                     }
                     self.hear(all);
                 }
-                Some((peer, stream)) = incoming.next() => self.up(peer, stream),
                 event = self.swarm.select_next_some() => {
                     if let SwarmEvent::ConnectionEstablished { peer_id, num_established, .. } = event
                         && num_established.get() == 1
@@ -318,6 +330,7 @@ impl Node {
         let device = device_of(&peer);
         self.links.insert(link, (peer, frames));
         self.links_up.fetch_add(1, Ordering::Relaxed);
+        self.links_made.fetch_add(1, Ordering::Relaxed);
         self.input(vec![Input::PeerConnected { link, peer: device }]);
     }
 

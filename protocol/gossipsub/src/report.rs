@@ -26,6 +26,8 @@ pub struct Row {
     pub missed: u64,
     /// Mean number of links of a node.
     pub links: f64,
+    /// Links that a node made while messages went around, mean.
+    pub links_made: f64,
 }
 
 /// When which message was written, and when it arrived.
@@ -76,6 +78,7 @@ impl Arrivals {
             bytes_per_node: bytes as f64 / nodes as f64 / f64::from(messages),
             missed: (nodes as u64 - 1) * u64::from(messages) - all.len() as u64,
             links,
+            links_made: 0.0,
         }
     }
 }
@@ -87,11 +90,12 @@ pub fn print(rows: &[Row], json: bool) {
     }
     for row in rows {
         println!(
-            "{:>9} {:>4} nodes, {:>4.1} links: p50 {:>7.2} ms, p99 {:>7.2}, max {:>7.2}, last {:>7.2}; \
+            "{:>9} {:>4} nodes, {:>4.1} links ({:.1} new): p50 {:>7.2} ms, p99 {:>7.2}, max {:>7.2}, last {:>7.2}; \
              {:>6.0} bytes a node and message, {} missed",
             row.what,
             row.nodes,
             row.links,
+            row.links_made,
             row.p50_ms,
             row.p99_ms,
             row.max_ms,

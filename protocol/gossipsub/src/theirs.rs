@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::report::{Arrivals, Row};
-use crate::{AUTHORS, SETTLE, TAIL, WARM_UP, Work, graph, transport};
+use crate::{AUTHORS, TAIL, WARM_UP, Work, graph, transport};
 
 fn address(work: Work, node: usize) -> Multiaddr {
     format!("/memory/{}", 1_000_000 + work.nodes * 1_000 + node).parse().expect("it is well formed")
@@ -35,8 +35,7 @@ pub async fn run(work: Work) -> Row {
         let mut behaviour: gossipsub::Behaviour =
             gossipsub::Behaviour::new(signed, gossipsub::Config::default()).expect("it is valid");
         behaviour.subscribe(&topic).expect("subscribing is allowed");
-        let mut swarm =
-            transport::swarm(&keypair, behaviour, address(work, node), written.clone());
+        let mut swarm = transport::swarm(&keypair, behaviour, address(work, node), written.clone());
         while !matches!(swarm.select_next_some().await, SwarmEvent::NewListenAddr { .. }) {}
         let (writer, wishes) = mpsc::unbounded_channel();
         writers.push(writer);
@@ -44,7 +43,7 @@ pub async fn run(work: Work) -> Row {
         let live = live(swarm, dials, wishes, arrivals.clone(), links.clone(), topic.clone());
         tasks.push(tokio::spawn(live));
     }
-    sleep(SETTLE).await;
+    sleep(work.settle).await;
     let mut before = 0;
     let begin = Instant::now();
     for message in 0..work.all() {

@@ -3,7 +3,7 @@
 use meshwork_protocol::limits;
 use meshwork_sim::swarm::Swarm;
 
-/// Ages in which nothing more happens, in milliseconds.
+/// How long links settle, in milliseconds.
 const SETTLED_MS: u64 = 180_000;
 
 fn grown(seed: u64, devices: usize) -> Swarm {
@@ -31,8 +31,8 @@ fn up_to_sixteen_devices_everybody_links_with_everybody() {
 
 #[test]
 fn a_large_overlay_holds_together_with_about_eight_links_each() {
-    for seed in 0..24 {
-        let devices = 40 + seed as usize * 17;
+    for seed in 0..10 {
+        let devices = 40 + seed as usize * 31;
         let swarm = grown(seed, devices);
         let degrees = swarm.degrees();
         assert_eq!(swarm.parts(), 1, "seed {seed}");
@@ -46,9 +46,9 @@ fn a_large_overlay_holds_together_with_about_eight_links_each() {
 
 #[test]
 fn half_of_all_may_die_at_once() {
-    for seed in 0..24 {
-        let mut swarm = grown(seed, 300);
-        for node in (0..300).filter(|node| node % 2 == (seed as usize) % 2) {
+    for seed in 0..10 {
+        let mut swarm = grown(seed, 200);
+        for node in (0..200).filter(|node| node % 2 == (seed as usize) % 2) {
             swarm.kill(node);
         }
         wait(&mut swarm, 60_000);

@@ -49,14 +49,14 @@ fn sixteen_devices_are_left_alone() {
 }
 
 #[test]
-fn a_hub_of_forty_becomes_an_overlay_through_which_edits_reach_all() {
-    let (mut mesh, space) = space_of(40);
+fn a_hub_of_thirty_becomes_an_overlay_through_which_edits_reach_all() {
+    let (mut mesh, space) = space_of(30);
     live(&mut mesh, 120);
     let degrees = links(&mesh);
     assert!(degrees.iter().all(|links| *links <= limits::OVERLAY_LINKS_CAP + 1), "{degrees:?}");
     assert!(degrees.iter().all(|links| *links >= limits::OVERLAY_LINKS - 2), "{degrees:?}");
     assert_eq!(mesh.rejections(), 0);
-    for writer in [0, 17, 39] {
+    for writer in [0, 17, 29] {
         mesh.put(writer, space, &format!("from {writer}"), "x");
     }
     live(&mut mesh, 30);
@@ -89,7 +89,30 @@ fn a_link_that_another_space_needs_stays() {
     let pair = mesh.create(0, "two");
     let ticket = mesh.invite(0, pair, 1);
     mesh.join(9, &ticket);
-    live(&mut mesh, 180);
+    live(&mut mesh, 120);
     assert!(mesh.devices[0].links.iter().any(|(_, far, _)| *far == 9));
     assert!(mesh.devices[0].links.len() <= limits::OVERLAY_LINKS_CAP + 2);
+}
+
+#[test]
+fn who_has_no_link_with_the_author_gets_entries_at_once_from_another() {
+    let mut mesh = Mesh::new(6);
+    let space = mesh.create(0, "work");
+    let ticket = mesh.invite(0, space, 9);
+    for n in 1..6 {
+        mesh.join(n, &ticket);
+        for other in 0..n {
+            mesh.connect(n, other);
+        }
+    }
+    mesh.disconnect(0, 5);
+    for round in 0..6 {
+        mesh.put(0, space, "round", &format!("{round}"));
+        let expected = format!(r#"{{"round":"{round}"}}"#);
+        for n in 1..6 {
+            let value = mesh.value(n, space, "settings").map(|value| value.to_string());
+            assert_eq!(value.as_ref(), Some(&expected), "device {n}");
+        }
+        mesh.pass_ms(1_000);
+    }
 }

@@ -120,28 +120,41 @@ fn space_of_all(work: Work, begin: Instant) -> (Vec<Device>, SpaceId) {
         addresses: Vec::new(),
     };
     let Outcome::Invited(ticket) = devices[0].wish(invite, now(begin)).1 else { panic!() };
-    let (first, others) = devices.split_at_mut(1);
-    for (n, device) in others.iter_mut().enumerate() {
-        device.wish(Wish::Join { ticket: ticket.clone() }, now(begin));
-        let link = LinkId(1_000_000 + n as u64);
-        let ends = [(&mut first[0], device.identity.device()), (device, ticket.inviter)];
-        let [(one, peer_of_one), (other, peer_of_other)] = ends;
-        let connected = |peer| vec![Input::PeerConnected { link, peer }];
-        let mut to_other = one.input(connected(peer_of_one), now(begin)).sent;
-        let mut to_one = other.input(connected(peer_of_other), now(begin)).sent;
-        while !to_one.is_empty() || !to_other.is_empty() {
-            let received = |frames: Vec<(LinkId, Vec<u8>)>| {
-                frames.into_iter().map(|(link, bytes)| Input::Received { link, bytes }).collect()
-            };
-            let next = one.input(received(std::mem::take(&mut to_one)), now(begin)).sent;
-            to_one = other.input(received(std::mem::take(&mut to_other)), now(begin)).sent;
-            to_other = next;
-        }
-        one.input(vec![Input::PeerGone { link }], now(begin));
-        other.input(vec![Input::PeerGone { link }], now(begin));
-        assert!(other.replica.space(space).is_some_and(|view| view.ready), "it was not let in");
+    for n in 1..work.nodes {
+        devices[n].wish(Wish::Join { ticket: ticket.clone() }, now(begin));
+        meet(&mut devices, n, begin);
+        assert!(
+            devices[n].replica.space(space).is_some_and(|view| view.ready),
+            "it was not let in"
+        );
+    }
+    // Who joined early learns who joined late.
+    for n in 1..work.nodes {
+        meet(&mut devices, n, begin);
     }
     (devices, space)
+}
+
+/// A link between a device and the first, until both have nothing more to say.
+fn meet(devices: &mut [Device], n: usize, begin: Instant) {
+    static LINKS: AtomicU64 = AtomicU64::new(1 << 40);
+    let link = LinkId(LINKS.fetch_add(1, Ordering::Relaxed));
+    let (first, others) = devices.split_at_mut(1);
+    let (one, other) = (&mut first[0], &mut others[n - 1]);
+    let (peer_of_other, peer_of_one) = (one.identity.device(), other.identity.device());
+    let connected = |peer| vec![Input::PeerConnected { link, peer }];
+    let mut to_other = one.input(connected(peer_of_one), now(begin)).sent;
+    let mut to_one = other.input(connected(peer_of_other), now(begin)).sent;
+    while !to_one.is_empty() || !to_other.is_empty() {
+        let received = |frames: Vec<(LinkId, Vec<u8>)>| {
+            frames.into_iter().map(|(link, bytes)| Input::Received { link, bytes }).collect()
+        };
+        let next = one.input(received(std::mem::take(&mut to_one)), now(begin)).sent;
+        to_one = other.input(received(std::mem::take(&mut to_other)), now(begin)).sent;
+        to_other = next;
+    }
+    one.input(vec![Input::PeerGone { link }], now(begin));
+    other.input(vec![Input::PeerGone { link }], now(begin));
 }
 
 pub async fn run(work: Work) -> Row {

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use meshwork_protocol::DeviceId;
+use meshwork_protocol::limits::TICKET_ADDRESSES_MAX;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Result;
@@ -61,6 +62,11 @@ impl AddressBook {
     /// All addresses worth dialling, each ending in the peer it leads to.
     pub(crate) fn known(&self) -> Vec<Multiaddr> {
         self.lock().peers.values().flatten().cloned().collect()
+    }
+
+    /// Where `peer` was reached, each ending in it.
+    pub(crate) fn of(&self, peer: DeviceId) -> Vec<Multiaddr> {
+        self.lock().peers.get(&peer.to_string()).cloned().unwrap_or_default()
     }
 
     /// Puts addresses of `peer` first; `true` if the book has changed.
@@ -130,6 +136,17 @@ pub(crate) fn leading_to(address: Multiaddr, peer: DeviceId) -> Multiaddr {
         Some(Protocol::P2p(_)) => address,
         _ => address.with(Protocol::P2p(id)),
     }
+}
+
+/// What a node tells others of where it is: what it was told to say, or else where it listens.
+pub(crate) fn own(
+    advertise: &[Multiaddr],
+    listening: Vec<Multiaddr>,
+    device: DeviceId,
+) -> Vec<Multiaddr> {
+    let mut own = if advertise.is_empty() { worth_telling(listening) } else { advertise.to_vec() };
+    own.truncate(TICKET_ADDRESSES_MAX);
+    own.into_iter().map(|address| leading_to(address, device)).collect()
 }
 
 /// Which of the node's own addresses to put into a ticket: those others can use, best first.

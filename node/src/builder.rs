@@ -17,7 +17,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::addresses::AddressBook;
+use crate::addresses::{self, AddressBook};
 use crate::api::server::Server;
 use crate::clock;
 use crate::config::{self, Config};
@@ -178,11 +178,18 @@ impl Builder {
             replica: opened.replica,
             store: opened.store,
             network: network.clone(),
+            book: book.clone(),
             rng: opened.rng,
         };
         let (engine, end) = Engine::start(setup)?;
         let (links, links_seen) = watch::channel(0);
-        tokio::spawn(pump(network_events, engine.clone(), links));
+        let places = Places {
+            network: network.clone(),
+            advertise: self.advertise.clone(),
+            device,
+            told: Vec::new(),
+        };
+        tokio::spawn(pump(network_events, engine.clone(), links, places));
         let subscription = Subscription::new(engine.events());
         tokio::spawn(remember_peers(subscription, network.clone(), book.clone()));
         for address in book.known() {
@@ -285,6 +292,26 @@ impl Opened {
     }
 }
 
+/// Where this node can be reached, and what of it the engine has been told.
+struct Places {
+    network: Network,
+    advertise: Vec<Multiaddr>,
+    device: DeviceId,
+    told: Vec<Multiaddr>,
+}
+
+impl Places {
+    /// What to tell the engine, if it has changed.
+    fn news(&mut self) -> Option<Input> {
+        let listening = self.network.listen_addresses();
+        let places = addresses::own(&self.advertise, listening, self.device);
+        let news = places != self.told;
+        self.told = places;
+        let addresses = self.told.iter().map(ToString::to_string).collect();
+        news.then_some(Input::Reachable { addresses })
+    }
+}
+
 /// Feeds what the network tells to the engine; waits with it when the engine is busy.
 ///
 /// `links` counts the links whose ends the engine has not been told yet.
@@ -292,8 +319,16 @@ async fn pump(
     mut events: mpsc::Receiver<NetworkEvent>,
     engine: Engine,
     links: watch::Sender<usize>,
+    mut places: Places,
 ) {
     while let Some(event) = events.recv().await {
+        // Whoever is linked with is told where this node is.
+        if matches!(event, NetworkEvent::LinkUp { .. })
+            && let Some(news) = places.news()
+            && !engine.input(news).await
+        {
+            break;
+        }
         let (input, gone) = match event {
             NetworkEvent::LinkUp { link, peer, .. } => {
                 links.send_modify(|links| *links += 1);

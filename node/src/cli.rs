@@ -17,6 +17,7 @@ mod members;
 mod online;
 mod passphrase;
 mod peers;
+mod presence;
 mod put;
 mod share;
 mod space;
@@ -78,6 +79,7 @@ enum Verb {
     Invite(invite::Invite),
     Join(join::Join),
     Members(members::Members),
+    Presence(presence::Presences),
     Put(put::Put),
     Get(get::Get),
     Del(del::Del),
@@ -141,6 +143,7 @@ impl Verb {
             Self::Invite(verb) => verb.run(context),
             Self::Join(verb) => verb.run(context),
             Self::Members(verb) => verb.run(context),
+            Self::Presence(verb) => verb.run(context),
             Self::Put(verb) => verb.run(context),
             Self::Get(verb) => verb.run(context),
             Self::Del(verb) => verb.run(context),

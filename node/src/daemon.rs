@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 
 use meshwork_protocol::store::{Store, StoreError, WriteBatch};
 use meshwork_protocol::{
-    Effects, Event, Host, Input, LinkId, Outcome, Refusal, Replica, Time, Timer, Wish, WishId,
+    DeviceId, Effects, Event, Host, Input, LinkId, Outcome, Refusal, Replica, Time, Timer, Wish,
+    WishId,
 };
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
+use crate::addresses::AddressBook;
 use crate::clock;
 use crate::failure::{Failure, Result};
 use crate::network::{self, Network};
@@ -84,6 +86,7 @@ pub(crate) struct Setup {
     pub(crate) replica: Replica,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) network: Network,
+    pub(crate) book: Arc<AddressBook>,
     pub(crate) rng: ChaCha20Rng,
 }
 
@@ -111,6 +114,7 @@ impl Engine {
             wishes_made: 0,
             shore: Shore {
                 network: setup.network,
+                book: setup.book,
                 store: setup.store,
                 timers: BinaryHeap::new(),
                 wishes: BTreeMap::new(),
@@ -291,6 +295,7 @@ impl Meter {
 /// Where the engine's effects reach the world.
 struct Shore {
     network: Network,
+    book: Arc<AddressBook>,
     store: Arc<dyn Store>,
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     wishes: BTreeMap<WishId, WishReply>,
@@ -362,6 +367,16 @@ impl Host for Shore {
     fn close(&mut self, link: LinkId) {
         self.network.close(network::LinkId(link.0));
     }
+
+    fn part(&mut self, link: LinkId) {
+        self.network.part(network::LinkId(link.0));
+    }
+
+    fn dial(&mut self, peer: DeviceId, addresses: Vec<String>) {
+        let told = addresses.iter().filter_map(|address| address.parse().ok());
+        let addresses = self.book.of(peer).into_iter().chain(told).collect();
+        self.network.try_once(network::PeerKey(peer.0), addresses);
+    }
 }
 
 #[cfg(test)]
@@ -415,7 +430,9 @@ mod tests {
         let (network, _events) = network::start(identity.seed(), options).await.unwrap();
         let replica =
             Replica::open(disk.clone(), identity, "device", clock::now(), &mut rng).unwrap();
-        Engine::start(Setup { replica, store: disk, network, rng }).unwrap()
+        let dir = tempfile::tempdir().unwrap();
+        let book = Arc::new(AddressBook::open(dir.path()));
+        Engine::start(Setup { replica, store: disk, network, book, rng }).unwrap()
     }
 
     #[tokio::test]

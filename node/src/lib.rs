@@ -42,5 +42,5 @@ pub use meshwork_protocol::{
     Time,
 };
 pub use node::{Invitation, Node};
-pub use space::{Change, Frontier, Put, Receipt, Snapshot, Space, Update, Watch};
+pub use space::{Change, Frontier, Present, Put, Receipt, Snapshot, Space, Update, Watch};
 pub use subscription::{Notice, Subscription};

@@ -317,6 +317,20 @@ impl Network {
         }
     }
 
+    /// Closes a link that nobody needs, and does not dial its peer again by itself.
+    pub fn part(&self, link: LinkId) {
+        let peer = self.shared.links().get(&link).map(|link| link.peer);
+        if let Some(peer) = peer {
+            self.forget(peer);
+            self.close(link);
+        }
+    }
+
+    /// Tries to connect to `peer`, once.
+    pub fn try_once(&self, peer: PeerKey, addresses: Vec<Multiaddr>) {
+        self.command(Command::Try(peer, addresses));
+    }
+
     /// Connects to `address`, which may end in `/p2p/<peer>`, and keeps trying.
     ///
     /// The address is remembered: it is dialled again, ever more slowly, until there is a connection,

@@ -169,13 +169,7 @@ impl Node {
 
     fn own_addresses(&self) -> Vec<Multiaddr> {
         let parts = &self.inner.0;
-        let mut own = if parts.advertise.is_empty() {
-            addresses::worth_telling(parts.network.listen_addresses())
-        } else {
-            parts.advertise.clone()
-        };
-        own.truncate(TICKET_ADDRESSES_MAX);
-        own.into_iter().map(|address| addresses::leading_to(address, parts.device)).collect()
+        addresses::own(&parts.advertise, parts.network.listen_addresses(), parts.device)
     }
 
     /// Joins the space a ticket names; returns once this device can read it.

@@ -5,6 +5,7 @@
 //! (`space/put.rs`), following changes (`space/watch.rs`).
 
 mod merge;
+mod presence;
 mod put;
 mod watch;
 
@@ -27,6 +28,7 @@ use crate::subscription::{Notice, Subscription};
 
 pub use merge::TextBase;
 pub(crate) use merge::splices;
+pub use presence::Present;
 pub use put::Put;
 pub(crate) use put::{no_object, no_place};
 pub use watch::{Change, Snapshot, Update, Watch};

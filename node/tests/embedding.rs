@@ -72,6 +72,38 @@ async fn a_slow_watcher_gets_a_fresh_snapshot() {
 }
 
 #[tokio::test]
+async fn who_is_present_is_seen_by_the_other_device_and_its_watchers() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = node(&dir.path().join("a"), "a").await;
+    let b = node(&dir.path().join("b"), "b").await;
+    let at_a = a.create_space("home").await.unwrap();
+    let ticket = at_a.invite(Invitation::default()).await.unwrap();
+    let at_b = b.join(&ticket, PATIENCE).await.unwrap();
+    let mut watch = at_b.watch();
+    let mut said = async |wanted: Option<&str>| loop {
+        match watch.next().await.unwrap().expect("the node runs") {
+            Update::Presence { device, name, value } if device == a.device() => {
+                assert_eq!((name.as_str(), value), ("a", wanted.map(Value::from)));
+                return;
+            }
+            _ => {}
+        }
+    };
+    at_a.present("editing").await.unwrap();
+    said(Some("editing")).await;
+    let present = at_b.presences().await.unwrap();
+    assert_eq!(present.len(), 1);
+    assert_eq!((present[0].device, present[0].this_device), (a.device(), false));
+    at_a.absent().await.unwrap();
+    said(None).await;
+    assert_eq!(at_b.presences().await.unwrap(), []);
+    let long = at_a.present("x".repeat(5_000)).await.unwrap_err();
+    assert_eq!(long.kind, FailureKind::Usage);
+    a.shutdown().await.unwrap();
+    b.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_panic_while_looking_stays_with_the_one_who_looked() {
     let dir = tempfile::tempdir().unwrap();
     let a = node(dir.path(), "a").await;

@@ -29,6 +29,13 @@ pub trait Host {
     fn notify(&mut self, event: Event);
     /// Ends a link.
     fn close(&mut self, link: LinkId);
+    /// Ends a link that no space needs; it is not to be made again unless that is asked for.
+    fn part(&mut self, link: LinkId) {
+        self.close(link);
+    }
+    /// Tries for a while to make a link with a member of a large space, at the addresses it has told or where
+    /// else the host has reached it. A host that makes its links by itself may leave it at that.
+    fn dial(&mut self, _peer: DeviceId, _addresses: Vec<String>) {}
 }
 
 /// The decisions of one or several inputs, waiting to be performed together.
@@ -41,6 +48,8 @@ pub struct Effects {
     pub(crate) timers: Vec<(Time, Timer)>,
     pub(crate) events: Vec<Event>,
     pub(crate) close: Vec<LinkId>,
+    pub(crate) part: Vec<LinkId>,
+    pub(crate) dial: Vec<(DeviceId, Vec<String>)>,
     pub(crate) halt: Option<StoreError>,
 }
 
@@ -69,6 +78,12 @@ impl Effects {
         }
         for link in effects.close {
             host.close(link);
+        }
+        for link in effects.part {
+            host.part(link);
+        }
+        for (peer, addresses) in effects.dial {
+            host.dial(peer, addresses);
         }
         for (at, timer) in effects.timers {
             host.schedule(at, timer);
@@ -195,6 +210,15 @@ pub enum Event {
         /// What came of it.
         sync: Box<SyncView>,
     },
+    /// What a device of a space lets the others know for the moment has changed.
+    Presence {
+        /// In which space.
+        space: SpaceId,
+        /// Which device.
+        device: DeviceId,
+        /// What it says; none once it is gone.
+        value: Option<Vec<u8>>,
+    },
     /// A peer sent something wrong; state is unchanged.
     Rejected {
         /// On which link.
@@ -226,6 +250,8 @@ pub enum Outcome {
         /// The objects, one for each edit of the wish, in order.
         objects: Vec<ObjectId>,
     },
+    /// The others of the space are being told.
+    Presented,
 }
 
 /// Why a wish was refused.

@@ -19,12 +19,15 @@ use crate::ids::{
 use crate::keyring::{AtRest, EpochBirth, EpochKey, first16};
 use crate::layout::{self, SpaceRow};
 use crate::membership::{Cut, Membership, Op, OpBody, Role, Subject, join_proof};
+use crate::overlay::{Sample, Told};
+use crate::presence::Note;
 use crate::replica::Replica;
 use crate::session::{self, Shared, Side};
 use crate::store::Store;
 use crate::wire::{
-    Ack, ChangedHead, Claim, Claims, Credit, Detail, Entries, Evidence, Frame, Heads, Hello, Holds,
-    LogHead, Marks, Next, Operations, Range, Refused, Spread, Tag,
+    Ack, ChangedHead, Claim, Claims, Credit, Detail, Echo, Entries, Evidence, Frame, Heads, Hello,
+    Holds, LogHead, Marks, Next, Notes, Operations, Part as Parting, Peers, Presence, Range,
+    Refused, Spread, Tag,
 };
 use crate::{envelope, limits};
 
@@ -149,10 +152,20 @@ pub fn over_limit(replica: &Replica) -> Option<&'static str> {
             if shared.ack_due.len() > limits::LOGS_PER_SPACE_MAX {
                 return Some("logs to acknowledge");
             }
+            if shared.notes.len() > limits::PRESENCE_DEVICES_MAX {
+                return Some("devices whose notes a peer has");
+            }
             if shared.due.len().max(shared.unacked.len()) > 2 * limits::LOGS_PER_SPACE_MAX {
                 return Some("logs to send");
             }
         }
+    }
+    if replica.overlays.values().any(|overlay| overlay.known() > limits::OVERLAY_KNOWN_MAX) {
+        return Some("devices known without a link");
+    }
+    let present = |known: &crate::presence::Presences| known.devices.len();
+    if replica.presences.values().map(present).max() > Some(limits::PRESENCE_DEVICES_MAX) {
+        return Some("devices present");
     }
     None
 }
@@ -572,7 +585,7 @@ impl Member {
         let tag =
             if script.below(32) == 31 { Tag(u32::from(script.byte())) } else { shared.tag_out };
         let mut wrote = false;
-        let frame = match script.below(13) {
+        let frame = match script.below(18) {
             0 => Frame::Hello(Hello { nonce: script.array() }),
             1 => {
                 let (ours, theirs) = self.sides(ends);
@@ -651,9 +664,55 @@ impl Member {
                 wrote = true;
                 Frame::Evidence(Evidence { tag, run: Bytes(self.write(script)) })
             }
+            12 => Frame::Peers(Peers { tag, told: self.told(script) }),
+            13 => Frame::Part(Parting { tag }),
+            14 => Frame::Echo(Echo { number: script.number(), back: script.below(2) == 1 }),
+            15 => {
+                let left_ms = u32::try_from(script.number() & 0xffff_ffff).unwrap_or(u32::MAX);
+                Frame::Presence(Presence { tag, left_ms, note: self.note(script, rng) })
+            }
+            16 => {
+                let (device, number) = (self.somebody(script), script.number());
+                Frame::Notes(Notes { tag, device, number, eager: script.below(2) == 1 })
+            }
             _ => Frame::Refused(Refused { tag, reason: JoinRefusal::Expired }),
         };
         (frame.encode(), wrote)
+    }
+
+    fn somebody(&self, script: &mut Script<'_>) -> DeviceId {
+        let members: Vec<DeviceId> = self.membership.roster().devices_in().collect();
+        let known = members.get(script.below(members.len() + 1)).copied();
+        known.unwrap_or(DeviceId(script.array()))
+    }
+
+    fn told(&self, script: &mut Script<'_>) -> Told {
+        let addresses = |script: &mut Script<'_>| {
+            (0..script.below(6)).map(|_| "x".repeat(usize::from(script.byte()))).collect()
+        };
+        let samples = (0..script.below(20)).map(|_| {
+            let age_s = u16::from(script.byte());
+            let (device, walk) = (self.somebody(script), script.byte());
+            Sample { device, age_s, walk, addresses: addresses(script) }
+        });
+        let samples = samples.collect();
+        Told { degree: script.byte(), addresses: addresses(script), samples }
+    }
+
+    /// A note of this device, or one that nobody has signed.
+    fn note(&self, script: &mut Script<'_>, rng: &mut dyn CryptoRng) -> Note {
+        let (epoch, key) = self.epochs.last().copied().unwrap_or((EpochId([0; 16]), [0; 32]));
+        let (number, value) = (script.number(), script.bytes(200));
+        let value = (script.below(4) > 0).then_some(value.as_slice());
+        let under = (epoch, &EpochKey::from_bytes(key));
+        let mut note = Note::seal(self.pseudonym, &self.identity, under, number, value, rng);
+        match script.below(6) {
+            0 => note.device = self.somebody(script),
+            1 => note.signature = Signature::new([script.byte(); 64]),
+            2 => note.ciphertext = Bytes(script.bytes(64)),
+            _ => {}
+        }
+        note
     }
 
     /// What heads may say beyond their digest.

@@ -29,6 +29,11 @@ pub enum Input {
         /// The frame as received.
         bytes: Vec<u8>,
     },
+    /// Where peers can reach this device, as multiaddresses; told to members of large spaces.
+    Reachable {
+        /// The best first.
+        addresses: Vec<String>,
+    },
     /// A timer asked for by [`crate::Effects`] has fired.
     TimerFired(Timer),
     /// The user wants something; the outcome comes as an event with the same id.
@@ -45,6 +50,8 @@ pub enum Input {
 pub enum Timer {
     /// Look after one link: resend, relay what is late, compare digests.
     Link(LinkId),
+    /// Look after one space: its links, and who is present.
+    Space(SpaceId),
 }
 
 /// What a user may want of a replica.
@@ -87,6 +94,14 @@ pub enum Wish {
         space: SpaceId,
         /// The changes, applied in order; if one is refused, none is made.
         edits: Vec<ObjectEdit>,
+    },
+    /// Let the others of a space know something for the moment: it is never stored, replaces what was said
+    /// before, and ends when this device is gone for [`crate::limits::PRESENCE_FOR_MS`].
+    Present {
+        /// Which space.
+        space: SpaceId,
+        /// Any bytes, at most [`crate::limits::PRESENCE_BYTES_MAX`]; none to be present no more.
+        value: Option<Vec<u8>>,
     },
 }
 

@@ -25,7 +25,9 @@ mod keyring;
 mod layout;
 pub mod limits;
 mod membership;
+mod overlay;
 mod phrase;
+mod presence;
 mod rejection;
 mod replica;
 mod session;
@@ -46,12 +48,13 @@ pub use ids::{
 };
 pub use input::{Action, Governance, Input, ObjectEdit, Target, Timer, Wish};
 pub use membership::Role;
+pub use overlay::{Happening, Move, Overlay, Sample, Told};
 pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, comparison_words};
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};
 pub use view::{
-    Counters, GreyView, LinkView, LogView, MemberReceipt, MemberView, ObjectView, Receipts,
-    SpaceView,
+    Counters, GreyView, LinkView, LogView, MemberReceipt, MemberView, ObjectView, PresenceView,
+    Receipts, SpaceView,
 };
 pub use why::{Cause, Here, Lacks, PeerWhy, SyncView, Why};

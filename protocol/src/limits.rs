@@ -160,3 +160,37 @@ pub const OBJECTS_CACHED_MAX: usize = 256;
 pub const SNAPSHOT_ROWS_CACHED_MAX: u64 = 512;
 /// Longest plaintext row of an object snapshot, in bytes.
 pub const SNAPSHOT_ROW_BYTES: usize = 24 * 1024;
+/// Devices online in a space up to which everybody links with everybody; beyond, an overlay of few links.
+pub const FULL_MESH_MAX: usize = 16;
+/// Links a device keeps in a space of more devices.
+pub const OVERLAY_LINKS: usize = 8;
+/// How many of them are chosen for their short round trip; the others are random.
+pub const OVERLAY_LINKS_NEAR: usize = 3;
+/// Links of a device in such a space beyond which it parts with some.
+pub const OVERLAY_LINKS_CAP: usize = 10;
+/// Links of a device in such a space beyond which it takes none, however much the other needs it.
+pub const OVERLAY_LINKS_MAX: usize = 24;
+/// Most devices of a space that are known without a link.
+pub const OVERLAY_KNOWN_MAX: usize = 64;
+/// Most of them that one peer has told.
+pub const OVERLAY_KNOWN_PER_PEER_MAX: usize = 12;
+/// Most dials under way for one space.
+pub const OVERLAY_DIALS_MAX: usize = 8;
+/// Most devices told in one frame.
+pub const SAMPLES_PER_FRAME_MAX: usize = 16;
+/// Most addresses told of one device.
+pub const ADDRESSES_PER_SAMPLE_MAX: usize = 4;
+/// Longest address of a device, in bytes.
+pub const ADDRESS_BYTES_MAX: usize = 128;
+/// Longest presence of a device in a space, in bytes.
+pub const PRESENCE_BYTES_MAX: usize = 4 * 1024;
+/// Longest ciphertext of a presence: a quarter more by padding, and what sealing adds.
+pub const PRESENCE_CIPHERTEXT_BYTES_MAX: usize = 6 * 1024;
+/// Most devices of one space whose presence is followed.
+pub const PRESENCE_DEVICES_MAX: usize = 16 * 1024;
+/// A presence that is not renewed is gone after this long, in milliseconds.
+pub const PRESENCE_FOR_MS: u64 = 30_000;
+/// A device renews its presence this often, in milliseconds.
+pub const PRESENCE_RENEW_MS: u64 = 10_000;
+/// Shortest time between two changes of one presence that go over a link, in milliseconds.
+pub const PRESENCE_EVERY_MS: u64 = 40;

@@ -27,6 +27,8 @@ pub enum Rejection {
     NotWriter,
     /// Two different entries with the same log and sequence number exist; state unchanged.
     Forked,
+    /// A note of presence that its device has not signed; state unchanged.
+    BadNote,
     /// A named limit is reached; state unchanged.
     OverLimit,
     /// More entry bytes than were granted; state unchanged.
@@ -46,6 +48,7 @@ impl Rejection {
             | Self::Malformed
             | Self::BadRun
             | Self::BadOperation
+            | Self::BadNote
             | Self::OverLimit
             | Self::OverCredit => 4,
             // A fork is its author's doing, not that of whoever brings it.
@@ -70,6 +73,7 @@ impl fmt::Display for Rejection {
             Self::Unchained => "entries that do not follow from those known",
             Self::NotWriter => "entries of a device that may not write",
             Self::Forked => "an entry that contradicts a known one",
+            Self::BadNote => "a presence that does not verify",
             Self::OverLimit => "more than a limit allows",
             Self::OverCredit => "more entries than were granted",
             Self::Flood => "more frames than allowed, for too long",

@@ -2,8 +2,9 @@
 //!
 //! [`Replica::handle`] is the only mutator: inputs in, effects out, and it cannot fail. The host drains the
 //! effects once per group of inputs. Reads see what has been handled. The branches live beside this file:
-//! `admission` (which frames), `received` (frames), `heads` (what peers hold), `receipts` (what is remembered of
-//! that), `wishes` (the user), `spread` (what is owed to peers), `views` (reads), `why` (what keeps devices apart).
+//! `admission` (which frames), `received` (frames), `heads` (what peers hold), `forks`, `receipts` (what is
+//! remembered of what they hold), `wishes` and `govern` (the user), `spread` (what is owed to peers), `links` (whom
+//! to link with), `presence`, `views` (reads), `why` (what keeps devices apart).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::input::{Input, Timer};
 use crate::keyring::AtRest;
 use crate::layout;
 use crate::limits;
+use crate::overlay::Overlay;
+use crate::presence::Presences;
 use crate::session::{Session, Side};
 use crate::space::{Space, Visible};
 use crate::store::{Store, StoreError};
@@ -30,6 +33,8 @@ mod admission;
 mod forks;
 mod govern;
 mod heads;
+mod links;
+mod presence;
 mod receipts;
 mod received;
 mod spread;
@@ -50,6 +55,13 @@ pub struct Replica {
     /// What came of the last session with each device about each space.
     ended: BTreeMap<(DeviceId, SpaceId), (Time, SyncView)>,
     counters: Counters,
+    /// Where peers can reach this device.
+    addresses: Vec<String>,
+    /// Of large spaces: who links with whom.
+    pub(crate) overlays: BTreeMap<SpaceId, Overlay>,
+    pub(crate) presences: BTreeMap<SpaceId, Presences>,
+    /// When the timers of spaces fire.
+    wakes: BTreeMap<SpaceId, Time>,
 }
 
 /// Everything of a replica but what a turn borrows.
@@ -96,6 +108,10 @@ impl Replica {
             conduct: Conduct::default(),
             ended: BTreeMap::new(),
             counters: Counters::default(),
+            addresses: Vec::new(),
+            overlays: BTreeMap::new(),
+            presences: BTreeMap::new(),
+            wakes: BTreeMap::new(),
         };
         let mut effects = Effects::default();
         let mut turn = turn!(replica, now, rng, &mut effects);
@@ -148,6 +164,8 @@ impl Replica {
                     self.on_received(link, &bytes, now, rng, effects);
                 }
                 Input::TimerFired(Timer::Link(link)) => self.on_timer(link, now),
+                Input::TimerFired(Timer::Space(id)) => self.on_space_timer(id, now, rng, effects),
+                Input::Reachable { addresses } => self.on_reachable(addresses),
                 Input::Wished { wish, what } => self.on_wish(wish, what, now, rng, effects),
             }
         }
@@ -197,6 +215,10 @@ impl Replica {
                 space.agreed(session.peer, &mut turn);
             }
         }
+        for id in session.shared.keys() {
+            self.unlinked(*id, session.peer, now, rng, effects);
+            self.source_gone(link, *id, effects);
+        }
     }
 
     /// Queues a frame for after the persist.
@@ -205,6 +227,14 @@ impl Replica {
         self.counters.frames_sent += 1;
         self.counters.bytes_sent += bytes.len() as u64;
         effects.send.push((link, bytes));
+    }
+
+    /// Queues a frame that promises nothing for before the persist.
+    fn send_now(&mut self, link: LinkId, frame: &Frame, effects: &mut Effects) {
+        let bytes = frame.encode();
+        self.counters.frames_sent += 1;
+        self.counters.bytes_sent += bytes.len() as u64;
+        effects.relay.push((link, bytes));
     }
 
     fn announce(space: &Space, visible: &[Visible], own: bool, effects: &mut Effects) {

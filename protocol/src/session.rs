@@ -41,6 +41,8 @@ pub(crate) struct Session {
     /// When the link's timer fires.
     pub wake: Option<Time>,
     pub next_repair: Time,
+    /// The number that is to be sent back, and when it went.
+    pub echo: Option<(u64, Time)>,
 }
 
 /// One space that both ends of a link have proven to know.
@@ -79,6 +81,10 @@ pub(crate) struct Shared {
     pub marked: Option<Time>,
     /// Whether the peer said that it does not know this device as a member, and nothing else since.
     pub estranged: bool,
+    /// By device: the last note the peer has, and whether notes go over this link at once.
+    pub notes: BTreeMap<DeviceId, (u64, Branch)>,
+    /// Whether the peer was told who is present.
+    pub notes_told: bool,
     pub tally: Tally,
 }
 
@@ -141,6 +147,7 @@ impl Session {
             dirty: true,
             wake: None,
             next_repair: now.plus_ms(limits::REPAIR_EVERY_MS),
+            echo: None,
         }
     }
 
@@ -245,6 +252,8 @@ impl Shared {
             marked: None,
             estranged: false,
             tally: Tally::default(),
+            notes: BTreeMap::new(),
+            notes_told: false,
         }
     }
 

@@ -276,8 +276,12 @@ impl Space {
 
     /// Whether this device is a member and can read.
     pub(crate) fn ready(&self) -> bool {
-        self.membership.roster().may(self.own.device, Role::Read)
-            && self.keyring.iter().next().is_some()
+        match self.membership.roster().role(self.own.device) {
+            None => false,
+            // It is given no key.
+            Some(Role::Relay) => true,
+            Some(_) => self.keyring.iter().next().is_some(),
+        }
     }
 
     /// A hash of all heads; equal on two devices exactly when they hold the same entries.

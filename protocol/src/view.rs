@@ -109,6 +109,19 @@ pub struct MemberReceipt {
     pub heads: Vec<(LogId, u64)>,
 }
 
+/// What a device of a space lets the others know for the moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresenceView {
+    /// The device.
+    pub device: DeviceId,
+    /// What it calls itself.
+    pub name: String,
+    /// Whether it is this device.
+    pub this_device: bool,
+    /// What it says.
+    pub value: Vec<u8>,
+}
+
 /// One live link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkView {

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::effect::JoinRefusal;
 use crate::entry::{Bytes, Head, Signature};
 use crate::envelope;
-use crate::ids::LogId;
+use crate::ids::{DeviceId, LogId};
 use crate::limits;
+use crate::overlay::Told;
+use crate::presence::Note;
 use crate::rejection::Rejection;
 
 /// The protocol version spoken here.
@@ -185,6 +187,45 @@ pub(crate) struct Refused {
     pub reason: JoinRefusal,
 }
 
+/// How many links the sender has in a large space, and whom it knows there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Peers {
+    pub tag: Tag,
+    pub told: Told,
+}
+
+/// The sender does not need the link for a space any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub tag: Tag,
+}
+
+/// A number to be sent back at once, or one that is sent back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Echo {
+    pub number: u64,
+    pub back: bool,
+}
+
+/// What a device lets the others of a space know for the moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Presence {
+    pub tag: Tag,
+    /// How long it still holds, in milliseconds.
+    pub left_ms: u32,
+    pub note: Note,
+}
+
+/// Whether notes of a device are wanted at once from this peer, or not, as another brings them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Notes {
+    pub tag: Tag,
+    pub device: DeviceId,
+    /// The last one the sender has.
+    pub number: u64,
+    pub eager: bool,
+}
+
 /// One message between two devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -200,6 +241,11 @@ pub(crate) enum Frame {
     Next(Next),
     Marks(Marks),
     Evidence(Evidence),
+    Peers(Peers),
+    Part(Part),
+    Echo(Echo),
+    Presence(Presence),
+    Notes(Notes),
 }
 
 impl Frame {
@@ -217,6 +263,11 @@ impl Frame {
             Self::Next(body) => envelope::wrap(VERSION, KIND_NEXT, body),
             Self::Marks(body) => envelope::wrap(VERSION, 11, body),
             Self::Evidence(body) => envelope::wrap(VERSION, 12, body),
+            Self::Peers(body) => envelope::wrap(VERSION, 13, body),
+            Self::Part(body) => envelope::wrap(VERSION, 14, body),
+            Self::Echo(body) => envelope::wrap(VERSION, 15, body),
+            Self::Presence(body) => envelope::wrap(VERSION, 16, body),
+            Self::Notes(body) => envelope::wrap(VERSION, 17, body),
         }
     }
 
@@ -246,6 +297,11 @@ impl Frame {
             KIND_NEXT => envelope::body(body).map(Self::Next),
             11 => envelope::body(body).map(Self::Marks),
             12 => envelope::body(body).map(Self::Evidence),
+            13 => envelope::body(body).map(Self::Peers),
+            14 => envelope::body(body).map(Self::Part),
+            15 => envelope::body(body).map(Self::Echo),
+            16 => envelope::body(body).map(Self::Presence),
+            17 => envelope::body(body).map(Self::Notes),
             _ => return Ok(None),
         };
         let frame = frame.ok_or(Rejection::Malformed)?;
@@ -262,6 +318,10 @@ impl Frame {
                     && marks.marks.is_sorted_by(|a, b| a.seq < b.seq)
             }
             Self::Next(next) => next.ciphertext.0.len() <= limits::ENTRY_BYTES_MAX,
+            Self::Peers(peers) => peers.told.bounded(),
+            Self::Presence(presence) => {
+                presence.note.ciphertext.0.len() <= limits::PRESENCE_CIPHERTEXT_BYTES_MAX
+            }
             _ => true,
         }
     }

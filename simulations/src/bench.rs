@@ -15,7 +15,7 @@ mod spread;
 
 use lab::{LATENCY_MS, Lab, Traffic};
 pub use members::{Decision, Removal};
-pub use spread::{Spread, spread};
+pub use spread::{Churn, Spread, spread};
 
 /// What a run measures.
 #[derive(Clone, Debug, Serialize)]
@@ -46,7 +46,7 @@ pub struct Figures {
     pub removal: Vec<Removal>,
     /// One more decision about members among many.
     pub decision: Decision,
-    /// How entries spread among 100, 1 000 and 10 000 devices, on links of 10 to 50 ms.
+    /// How entries spread among 100, 1 000, 10 000 devices and perhaps more, on links of 10 to 50 ms.
     pub spread: Vec<Spread>,
 }
 
@@ -92,6 +92,8 @@ pub struct Sizes {
     pub members: &'static [usize],
     /// Membership operations among which one more is made.
     pub operations: usize,
+    /// Most devices among which entries spread: 100, 1 000, … up to it.
+    pub spread_nodes_max: usize,
 }
 
 impl Default for Sizes {
@@ -102,6 +104,7 @@ impl Default for Sizes {
             many_logs: 128,
             members: &[100, 1_000],
             operations: 10_000,
+            spread_nodes_max: 10_000,
         }
     }
 }
@@ -125,7 +128,7 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
     let removal = sizes.members.iter().map(|devices| members::removal(*devices)).collect();
     let decision = members::decision(sizes.operations);
     say("spread");
-    let spread = [100, 1_000, 10_000].map(|nodes| spread(nodes, 1)).into();
+    let spread = spreads(sizes.spread_nodes_max);
     say("cold sync");
     let (cold_sync_entries_per_s, payload_overhead_ratio) = cold_sync(sizes.cold_entries);
     say("one difference among many");
@@ -146,6 +149,13 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
         decision,
         spread,
     }
+}
+
+/// How entries spread among 100, 1 000, … devices, up to so many.
+#[must_use]
+pub fn spreads(nodes_max: usize) -> Vec<Spread> {
+    let sizes = [100, 1_000, 10_000, 100_000].into_iter().filter(|nodes| *nodes <= nodes_max);
+    sizes.map(|nodes| spread(nodes, 1)).collect()
 }
 
 fn named(name: &str, kind: Kind, edit: Edit) -> ObjectEdit {

@@ -10,6 +10,7 @@ mod check;
 mod disk;
 mod people;
 mod plan;
+pub mod swarm;
 mod world;
 
 pub use check::Violation;

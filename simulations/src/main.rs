@@ -50,6 +50,12 @@ enum Verb {
         /// A tenth of the entries: for a quick look.
         #[arg(long)]
         small: bool,
+        /// Measure nothing but how entries spread.
+        #[arg(long)]
+        spread_only: bool,
+        /// Let entries spread among up to so many devices: 100000 takes some GiB and half an hour.
+        #[arg(long, default_value_t = 10_000)]
+        spread_nodes: usize,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -60,7 +66,8 @@ fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Run { seed, json } => run(seed, json),
         Verb::Explore { seeds, start, jobs, json } => explore(start, seeds, jobs, json),
-        Verb::Bench { small, json } => bench(small, json),
+        Verb::Bench { spread_only: true, spread_nodes, json, .. } => spread(spread_nodes, json),
+        Verb::Bench { small, spread_nodes, json, .. } => bench(small, spread_nodes, json),
     }
 }
 
@@ -145,8 +152,20 @@ fn explore(start: u64, seeds: u64, jobs: Option<usize>, json: bool) -> ExitCode 
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn bench(small: bool, json: bool) -> ExitCode {
-    let mut sizes = Sizes::default();
+fn spread(nodes_max: usize, json: bool) -> ExitCode {
+    let spread = bench::spreads(nodes_max);
+    if json {
+        println!("{}", json!({ "spread": spread }));
+    } else {
+        for row in spread {
+            println!("{}", serde_json::to_string(&row).expect("a row is plain JSON"));
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn bench(small: bool, spread_nodes_max: usize, json: bool) -> ExitCode {
+    let mut sizes = Sizes { spread_nodes_max, ..Sizes::default() };
     if small {
         sizes.cold_entries /= 10;
         sizes.many_entries /= 10;

@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 use super::guard::{Guard, require_own_origin, require_token};
 use super::types::{
     CreateSpace, Digest, Edited, Edits, Explanation, Invite, Invited, Join, Member, ObjectQuery,
-    ObjectSummary, ObjectValue, Online, Peer, PutObject, Receipts, ShareFolder, SpaceStatus,
-    Status, Waiting, WatchQuery, Why,
+    ObjectSummary, ObjectValue, Online, Peer, Presence, Present, PutObject, Receipts, ShareFolder,
+    SpaceStatus, Status, Waiting, WatchQuery, Why,
 };
 use super::watch;
 use crate::failure::{Failure, Result};
@@ -50,6 +50,7 @@ pub(super) fn router(node: Node, guard: Arc<Guard>) -> Router {
         .route("/spaces/{space}/members", get(members))
         .route("/spaces/{space}/receipts", get(receipts))
         .route("/spaces/{space}/why", get(why))
+        .route("/spaces/{space}/presence", get(presences).put(present).delete(absent))
         .route("/spaces/{space}/digest", get(digest))
         .route("/spaces/{space}/edits", post(edit))
         .route("/spaces/{space}/watch", get(follow))
@@ -229,6 +230,31 @@ async fn why_all(State(node): State<Node>) -> Result<Json<Vec<Why>>> {
         }
     }
     Ok(Json(told))
+}
+
+async fn presences(
+    State(node): State<Node>,
+    Path(space): Path<String>,
+) -> Result<Json<Vec<Presence>>> {
+    let present = node.resolve(&space).await?.presences().await?;
+    Ok(Json(present.into_iter().map(Presence::from).collect()))
+}
+
+async fn present(
+    State(node): State<Node>,
+    Path(space): Path<String>,
+    Body(wanted): Body<Present>,
+) -> Result<Json<Vec<Presence>>> {
+    node.resolve(&space).await?.present(wanted.value).await?;
+    presences(State(node), Path(space)).await
+}
+
+async fn absent(
+    State(node): State<Node>,
+    Path(space): Path<String>,
+) -> Result<Json<Vec<Presence>>> {
+    node.resolve(&space).await?.absent().await?;
+    presences(State(node), Path(space)).await
 }
 
 async fn digest(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Digest>> {

@@ -17,7 +17,7 @@ pub use super::why::{Reason, Why, WhyPeer};
 use crate::daemon::GroupCounters;
 use crate::failure::{Failure, Result};
 use crate::network;
-use crate::space::{Change, Frontier, Receipt, Snapshot, TextBase};
+use crate::space::{self, Change, Frontier, Receipt, Snapshot, TextBase};
 
 /// Where a running daemon can be talked to; the content of `api.json` in its data directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -600,6 +600,18 @@ pub enum WatchMessage {
         frontier: BTreeMap<String, u64>,
         /// The objects.
         objects: Vec<ObjectValue>,
+        /// The devices that are present.
+        #[serde(default)]
+        present: Vec<Presence>,
+    },
+    /// What a device says for the moment has changed.
+    Presence {
+        /// The device.
+        device: String,
+        /// What it calls itself.
+        name: String,
+        /// What it says; none once it is gone.
+        value: Option<Value>,
     },
     /// One object is different now.
     Change {
@@ -628,6 +640,7 @@ impl From<Snapshot> for WatchMessage {
                 .into_iter()
                 .map(|(view, value)| ObjectValue { object: (&view).into(), value, base: None })
                 .collect(),
+            present: snapshot.present.into_iter().map(Presence::from).collect(),
         }
     }
 }
@@ -649,6 +662,34 @@ impl From<Change> for WatchMessage {
 
 fn frontier(frontier: &Frontier) -> BTreeMap<String, u64> {
     frontier.iter().map(|(log, seq)| (log.to_string(), *seq)).collect()
+}
+
+/// A device that is present in a space.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Presence {
+    /// The device.
+    pub device: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Whether it is this device.
+    pub this_device: bool,
+    /// What it says.
+    pub value: Value,
+}
+
+impl From<space::Present> for Presence {
+    fn from(present: space::Present) -> Self {
+        let space::Present { device, name, this_device, value } = present;
+        Self { device: device.to_string(), name, this_device, value }
+    }
+}
+
+/// Body of `PUT /v1/spaces/{space}/presence`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Present {
+    /// What this device says.
+    pub value: Value,
 }
 
 /// Query of `GET /v1/spaces/{space}/watch`.

@@ -44,16 +44,20 @@ fn message(update: Update) -> WatchMessage {
     match update {
         Update::Snapshot(snapshot) => snapshot.into(),
         Update::Change(change) => change.into(),
+        Update::Presence { device, name, value } => {
+            WatchMessage::Presence { device: device.to_string(), name, value }
+        }
     }
 }
 
 fn only(message: WatchMessage, wanted: Option<&str>) -> Option<WatchMessage> {
     let Some(wanted) = wanted else { return Some(message) };
     match message {
-        WatchMessage::Snapshot { frontier, mut objects } => {
+        WatchMessage::Snapshot { frontier, mut objects, .. } => {
             objects.retain(|object| object.object.name == wanted);
-            Some(WatchMessage::Snapshot { frontier, objects })
+            Some(WatchMessage::Snapshot { frontier, objects, present: Vec::new() })
         }
+        WatchMessage::Presence { .. } => None,
         WatchMessage::Change { ref object, .. } if object.object.name != wanted => None,
         other => Some(other),
     }

@@ -41,6 +41,10 @@ fn lines(message: &WatchMessage) -> String {
             format!("{} deleted\n", object.object.name)
         }
         WatchMessage::Change { object, .. } => line(object),
+        WatchMessage::Presence { name, value: Some(value), .. } => {
+            format!("{name} is present: {}\n", shown(value))
+        }
+        WatchMessage::Presence { name, value: None, .. } => format!("{name} is gone\n"),
         WatchMessage::Failed { failure } => format!("{failure}\n"),
     }
 }

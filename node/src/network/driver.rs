@@ -57,6 +57,7 @@ const NOTHING_DUE: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) enum Command {
     Dial(Multiaddr),
+    Try(PeerKey, Vec<Multiaddr>),
     Forget(PeerKey),
     Pause(bool),
     Shutdown(oneshot::Sender<()>),
@@ -183,6 +184,14 @@ impl Driver {
             Command::Dial(address) => {
                 if !self.targets.ask(address.clone(), self.own, Instant::now()) {
                     tracing::warn!(%address, "this address will not be dialled");
+                }
+            }
+            Command::Try(peer, addresses) => {
+                let known = peer.peer_id().filter(|peer| {
+                    self.targets.try_once(*peer, addresses, self.own, Instant::now())
+                });
+                if known.is_none() {
+                    tracing::debug!(?peer, "there is no way to this peer");
                 }
             }
             Command::Forget(peer) => {

@@ -60,11 +60,14 @@ struct Target {
     seen: Vec<Multiaddr>,
     state: State,
     failures: u32,
+    /// Whether it is to be dialled once and then forgotten.
+    once: bool,
 }
 
 impl Target {
     fn new(due: Instant) -> Self {
-        Self { asked: Vec::new(), seen: Vec::new(), state: State::Due(due), failures: 0 }
+        let state = State::Due(due);
+        Self { asked: Vec::new(), seen: Vec::new(), state, failures: 0, once: false }
     }
 
     fn hurry(&mut self, now: Instant) {
@@ -107,9 +110,36 @@ impl Targets {
             return false;
         }
         let target = self.0.entry(key).or_insert_with(|| Target::new(now));
+        target.once = false;
         remember(&mut target.asked, address);
         target.hurry(now);
         true
+    }
+
+    /// Adds a peer to be dialled once, due at once; one that is wanted anyhow is only hurried. `false` if no
+    /// address can be dialled or there are too many.
+    pub(super) fn try_once(
+        &mut self,
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+        own: PeerId,
+        now: Instant,
+    ) -> bool {
+        let key = TargetKey::Peer(peer);
+        let wanted = self.0.contains_key(&key);
+        let asked = |target: &mut Self| {
+            let ask = |address: Multiaddr| {
+                let leading = super::without_peer(address).with(Protocol::P2p(peer));
+                target.ask(leading, own, now)
+            };
+            addresses.into_iter().map(ask).fold(false, |any, asked| any | asked)
+        };
+        let asked = asked(self);
+        if let Some(target) = self.0.get_mut(&key) {
+            target.once = !wanted;
+            target.hurry(now);
+        }
+        asked || wanted
     }
 
     /// Adds what the local network showed, due at `due` at the latest; `false` if there are too many.
@@ -121,6 +151,7 @@ impl Targets {
             return false;
         }
         let target = self.0.entry(key).or_insert_with(|| Target::new(due));
+        target.once = false;
         remember(&mut target.seen, address);
         if let State::Due(at) = target.state {
             target.state = State::Due(at.min(due));
@@ -183,6 +214,9 @@ impl Targets {
 
     /// Notes that a dial failed.
     pub(super) fn failed(&mut self, key: &TargetKey, now: Instant, jitter: u32) {
+        if self.0.get(key).is_some_and(|target| target.once) {
+            self.0.remove(key);
+        }
         if let Some(target) = self.0.get_mut(key) {
             target.state = State::Due(now + backoff(target.failures, jitter));
             target.failures = target.failures.saturating_add(1);
@@ -284,6 +318,33 @@ mod tests {
         }
         targets.ask(of_peer(1, 1), peer(0), now);
         assert_eq!(targets.next_due(), Some(now));
+    }
+
+    #[test]
+    fn who_is_to_be_tried_once_is_forgotten_when_that_fails_or_its_link_is_lost() {
+        let now = Instant::now();
+        let key = TargetKey::Peer(peer(1));
+        for connects in [false, true] {
+            let mut targets = Targets::default();
+            assert!(targets.try_once(peer(1), vec![address(1), of_peer(1, 2)], peer(0), now));
+            let addresses = vec![address(1), address(2)];
+            assert_eq!(targets.take_due(now), [Dial { key: key.clone(), addresses }]);
+            if connects {
+                targets.connected(peer(1), Some(&key));
+                targets.lost(peer(1), now, 0);
+            } else {
+                targets.failed(&key, now, 0);
+            }
+            assert_eq!(targets.next_due(), None);
+        }
+        let mut targets = Targets::default();
+        targets.ask(of_peer(1, 1), peer(0), now);
+        assert!(targets.try_once(peer(1), vec![], peer(0), now));
+        assert_eq!(targets.take_due(now).len(), 1);
+        targets.failed(&key, now, 0);
+        assert!(targets.next_due().is_some(), "the host had asked for it");
+        assert!(!targets.try_once(peer(2), vec![], peer(0), now));
+        assert!(!targets.try_once(peer(0), vec![address(1)], peer(0), now), "the node itself");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::device::Device;
+use crate::device::{Device, pair};
 
 #[test]
 fn nothing_but_health_and_the_page_is_told_without_the_token() {
@@ -63,6 +63,11 @@ fn a_space_can_be_made_edited_and_read_over_http() {
     assert_eq!(listed.as_array().unwrap().len(), 2);
     let (status, _) = ask("DELETE", &format!("{space}/objects/votes"), Json::Null);
     assert_eq!(status, 200);
+    let (status, present) = ask("PUT", &format!("{space}/presence"), json!({"value": [1, "x"]}));
+    assert_eq!((status, &present[0]["value"]), (200, &json!([1, "x"])));
+    assert_eq!(present[0]["device"], a.started["device"]);
+    assert_eq!(ask("GET", &format!("{space}/presence"), Json::Null), (200, present));
+    assert_eq!(ask("DELETE", &format!("{space}/presence"), Json::Null), (200, json!([])));
     let (status, gone) = ask("GET", &format!("{space}/objects/votes"), Json::Null);
     assert_eq!((status, &gone["kind"]), (404, &json!("not_found")));
     let (status, failure) = ask("PUT", &format!("{space}/objects/x"), json!({"valeu": 3}));
@@ -71,4 +76,26 @@ fn a_space_can_be_made_edited_and_read_over_http() {
     assert_eq!((status, &failure["kind"]), (404, &json!("not_found")));
     let (status, _) = ask("POST", "/v1/spaces", json!({"name": "x".repeat(9 * 1024 * 1024)}));
     assert_eq!(status, 400);
+}
+
+#[test]
+fn devices_see_who_is_present_over_the_command_line() {
+    let (a, b) = pair();
+    let watching = b.watch(&["home"]);
+    a.ok(&["presence", "home", r#"{"cursor": 7}"#]);
+    loop {
+        let message = watching.next();
+        let snapshot = message["present"].as_array().is_some_and(|all| !all.is_empty());
+        if message["type"] == "presence" {
+            assert_eq!(message["value"], json!({"cursor": 7}));
+            break;
+        }
+        if snapshot {
+            break;
+        }
+    }
+    let present = b.json(&["presence", "home"]);
+    assert_eq!((&present[0]["name"], &present[0]["value"]), (&json!("a"), &json!({"cursor": 7})));
+    assert!(a.ok(&["presence", "home"]).contains("this device"));
+    assert_eq!(a.json(&["presence", "home", "--gone"]), json!([]));
 }

@@ -44,6 +44,14 @@ impl Replica {
                 Frame::Credit(credit) => self.on_credit(link, &credit),
                 Frame::Spread(spread) => self.on_spread(link, &spread),
                 Frame::Refused(refused) => self.on_refused(link, &refused, now, effects),
+                Frame::Peers(peers) => self.on_peers(link, peers, now, rng, effects),
+                Frame::Part(part) => self.on_part(link, &part, now, rng, effects),
+                Frame::Echo(echo) => {
+                    self.on_echo(link, &echo, now, rng, effects);
+                    Ok(())
+                }
+                Frame::Presence(presence) => self.on_presence(link, presence, now, effects),
+                Frame::Notes(notes) => self.on_notes(link, &notes, now, effects),
             },
         };
         if run && self.counters.entries_received == entries {
@@ -142,6 +150,7 @@ impl Replica {
             if let (Some(tag_out), Some(tag_in)) = (ours_for, theirs_for) {
                 let shared = Shared::new((tag_out, tag_in), &space.secret, &ours, &theirs);
                 session.shared.insert(space.id, shared);
+                session.dirty = true;
                 started.push(space.id);
             }
         }

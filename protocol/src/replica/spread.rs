@@ -184,6 +184,7 @@ impl Replica {
             .collect();
         for link in dirty {
             self.learn(link, false, now, rng, effects);
+            self.note_links(link, now, rng, effects);
             self.pump(link, now, rng, effects);
             self.send_acks(link, effects);
             self.send_credit(link, effects);

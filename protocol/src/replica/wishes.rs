@@ -31,6 +31,7 @@ impl Replica {
             Wish::Join { ticket } => self.join(&ticket, now, rng, effects),
             Wish::Govern { space, what } => self.govern(space, &what, now, rng, effects),
             Wish::Edit { space, edits } => self.edit(space, &edits, now, rng, effects),
+            Wish::Present { space, value } => self.present(space, value, now, rng, effects),
         };
         effects.events.push(match result {
             Ok(outcome) => Event::Granted { wish, outcome },

@@ -34,6 +34,8 @@ pub struct Mesh {
     pub devices: Vec<Device>,
     pub wire: VecDeque<(usize, LinkId, Vec<u8>)>,
     pub recorded: Vec<(usize, usize, Vec<u8>)>,
+    /// Dials that are under way: who, whom, where.
+    pub dialled: Vec<(usize, DeviceId, Vec<String>)>,
     pub now: Time,
     pub links: u64,
 }
@@ -46,6 +48,7 @@ pub struct Outbox<'a> {
     pub closed: Vec<LinkId>,
     pub events: &'a mut Vec<Event>,
     pub timers: &'a mut Vec<(Time, Timer)>,
+    pub dialled: Vec<(DeviceId, Vec<String>)>,
 }
 
 impl Host for Outbox<'_> {
@@ -66,6 +69,9 @@ impl Host for Outbox<'_> {
     }
     fn close(&mut self, link: LinkId) {
         self.closed.push(link);
+    }
+    fn dial(&mut self, peer: DeviceId, addresses: Vec<String>) {
+        self.dialled.push((peer, addresses));
     }
 }
 
@@ -97,6 +103,7 @@ impl Mesh {
             devices,
             wire: VecDeque::new(),
             recorded: Vec::new(),
+            dialled: Vec::new(),
             now: Time(1_000_000),
             links: 0,
         }
@@ -117,9 +124,11 @@ impl Mesh {
             closed: Vec::new(),
             events: &mut device.events,
             timers: &mut device.timers,
+            dialled: Vec::new(),
         };
         effects.drain(&mut outbox).unwrap();
-        let Outbox { sent, closed, .. } = outbox;
+        let Outbox { sent, closed, dialled, .. } = outbox;
+        self.dialled.extend(dialled.into_iter().map(|(peer, addresses)| (n, peer, addresses)));
         for (link, frame) in sent {
             if let Some((_, far, far_link)) =
                 self.devices[n].links.iter().find(|(near, ..)| *near == link).copied()

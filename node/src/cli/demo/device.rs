@@ -214,6 +214,7 @@ impl Watch {
                 WatchMessage::Snapshot { objects, .. } => {
                     objects.iter().any(|object| object.value == wanted)
                 }
+                WatchMessage::Presence { .. } => false,
                 WatchMessage::Failed { failure } => return Err(failure),
             };
             if seen {

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::device::{Device, PATIENCE, Ran, pair};
 
 /// The exit code of `why` while something is not in sync.
-const NOT_SYNCED: i32 = 12;
+const NOT_SYNCED: i32 = 13;
 
 /// Asks again until an answer is as expected.
 #[track_caller]

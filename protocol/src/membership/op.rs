@@ -158,6 +158,10 @@ impl Op {
         matches!(self.body, OpBody::Join { .. })
     }
 
+    pub(crate) fn is_plea(&self) -> bool {
+        matches!(self.body, OpBody::Plea { .. })
+    }
+
     /// The card by which the author becomes a device of the space.
     pub(crate) fn card(&self) -> Option<&DeviceCard> {
         match &self.body {

@@ -277,6 +277,9 @@ impl Replica {
                     let ops = added.iter().map(|op| Bytes(op.bytes.clone())).collect();
                     self.send_operations(link, id, ops, effects);
                 }
+                if added.iter().any(|op| op.author == peer && op.is_plea()) {
+                    self.hand_out_key(link, id, now, rng, effects);
+                }
                 self.send_heads(link, id, Telling::Digest, now, rng, effects);
             }
             if let Some(session) = self.sessions.get_mut(&link) {

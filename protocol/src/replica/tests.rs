@@ -81,19 +81,81 @@ fn pair() -> (Node, Node, SpaceId) {
     let wish = Wish::Invite { space, role, expires, uses: 1, addresses: vec![] };
     let Outcome::Invited(ticket) = a.wish(wish) else { panic!() };
     b.wish(Wish::Join { ticket });
-    let (id_a, id_b) = (a.replica.device(), b.replica.device());
-    let mut to_b = a.input(Input::PeerConnected { link: LINK, peer: id_b }, 10).frames;
-    let mut to_a = b.input(Input::PeerConnected { link: LINK, peer: id_a }, 10).frames;
-    while !to_a.is_empty() || !to_b.is_empty() {
-        for bytes in std::mem::take(&mut to_a) {
-            to_b.extend(a.input(Input::Received { link: LINK, bytes }, 10).frames);
-        }
-        for bytes in std::mem::take(&mut to_b) {
-            to_a.extend(b.input(Input::Received { link: LINK, bytes }, 10).frames);
-        }
-    }
+    meet(&mut a, &mut b, LINK);
     assert!(b.replica.space(space).unwrap().ready);
     (a, b, space)
+}
+
+/// Two devices on a new link say everything.
+fn meet(a: &mut Node, b: &mut Node, link: LinkId) {
+    let (id_a, id_b) = (a.replica.device(), b.replica.device());
+    let mut to_b = a.input(Input::PeerConnected { link, peer: id_b }, 10).frames;
+    let mut to_a = b.input(Input::PeerConnected { link, peer: id_a }, 10).frames;
+    while !to_a.is_empty() || !to_b.is_empty() {
+        for bytes in std::mem::take(&mut to_a) {
+            to_b.extend(a.input(Input::Received { link, bytes }, 10).frames);
+        }
+        for bytes in std::mem::take(&mut to_b) {
+            to_a.extend(b.input(Input::Received { link, bytes }, 10).frames);
+        }
+    }
+}
+
+#[test]
+fn who_is_handed_a_wrong_key_says_so_and_gets_the_right_one_from_another() {
+    let (mut a, b, space) = pair();
+    let (role, expires) = (Role::Write, Time(1_000));
+    let wish = Wish::Invite { space, role, expires, uses: 1, addresses: vec![] };
+    let Outcome::Invited(ticket) = a.wish(wish) else { panic!() };
+    let mut c = Node::new(3);
+    c.wish(Wish::Join { ticket });
+    meet(&mut a, &mut c, LinkId(8));
+    c.input(Input::PeerGone { link: LinkId(8) }, 10);
+    a.input(Input::PeerGone { link: LinkId(8) }, 10);
+
+    // The second member starts an epoch; the key it hands to the first is not the epoch's.
+    let known = &a.replica.spaces[&space];
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let key = crate::keyring::EpochKey::generate(&mut rng);
+    let log = LogOpening { device: b.replica.device(), incarnation: 77 }.log(known.pseudonym);
+    let birth = crate::keyring::EpochBirth { log, seq: 1 };
+    let epoch = key.id(space, birth);
+    let wrong = crate::keyring::EpochKey::generate(&mut rng);
+    let wraps = [(&a, &wrong), (&b, &key), (&c, &key)].map(|(whom, key)| {
+        let kem = whom.replica.identity.kem_public();
+        (whom.replica.device(), Bytes(key.wrap(space, epoch, &kem, &mut rng).unwrap()))
+    });
+    let body = crate::membership::OpBody::Epoch {
+        epoch,
+        log,
+        seq: 1,
+        made: Time(10),
+        earlier: vec![],
+        wraps: wraps.to_vec(),
+    };
+    let deps = known.membership.heads();
+    let op = crate::membership::Op::sign(Some(space), deps, body, &b.replica.identity);
+    let tag = a.replica.sessions[&LINK].shared[&space].tag_in;
+    let ops = vec![Bytes(op.bytes)];
+    let frame = Frame::Operations(Operations { tag, ops }).encode();
+    a.input(Input::Received { link: LINK, bytes: frame }, 20);
+    let held = |node: &Node| node.replica.spaces[&space].keyring.get(epoch).is_some();
+    assert!(!held(&a), "another key passes for the epoch's");
+    let edit = |node: &mut Node| {
+        let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
+        let action = Action::Change(Edit::Increment(1));
+        node.wish(Wish::Edit { space, edits: vec![ObjectEdit { target, action }] })
+    };
+    edit(&mut a);
+
+    meet(&mut a, &mut c, LinkId(9));
+    assert!(held(&c));
+    assert!(held(&a), "nobody made it good");
+    edit(&mut c);
+    assert_eq!(
+        a.replica.digest(space).unwrap().is_some(),
+        c.replica.digest(space).unwrap().is_some()
+    );
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod daemon;
 mod failure;
 mod files;
 mod identity;
+mod linking;
 mod lock;
 mod network;
 mod node;
@@ -34,11 +35,13 @@ mod subscription;
 pub use builder::Builder;
 pub use failure::{Failure, FailureKind, Result};
 pub use identity::{PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN, Passphrase};
+pub use linking::OwnDevice;
 pub use meshwork_crdt as crdt;
 pub use meshwork_crdt::{Edit, HybridTime, Kind, LogId, Object, Path, Shape, Text, Value};
 pub use meshwork_protocol::{
-    Action, Counters, DeviceId, Event, LinkView, MemberId, MemberView, ObjectEdit, ObjectId,
-    ObjectView, Phrase, Role, SpaceId, SpaceView, Target, Ticket, Time,
+    Action, Counters, DeviceId, Event, InviteView, LinkCode, LinkView, MemberId, MemberView,
+    ObjectEdit, ObjectId, ObjectView, OpId, Phrase, QuarantineView, Role, RootWord, SpaceId,
+    SpaceView, Target, Ticket, Time,
 };
 pub use node::{Invitation, Node};
 pub use space::{Change, Frontier, Put, Receipt, Snapshot, Space, Update, Watch};

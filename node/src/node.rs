@@ -21,6 +21,7 @@ use crate::builder::Builder;
 use crate::clock;
 use crate::daemon::Engine;
 use crate::failure::{Failure, Result};
+use crate::linking::Owner;
 use crate::network::{Network, PeerKey};
 use crate::share::{ShareStatus, Shares};
 use crate::space::Space;
@@ -71,7 +72,7 @@ impl Drop for Inner {
 /// What a node is made of.
 pub(crate) struct Parts {
     pub(crate) device: DeviceId,
-    pub(crate) member: MemberId,
+    pub(crate) owner: watch::Sender<Owner>,
     pub(crate) name: String,
     pub(crate) data_dir: PathBuf,
     pub(crate) started: Time,
@@ -115,7 +116,11 @@ impl Node {
     /// The member whose device this is.
     #[must_use]
     pub fn member(&self) -> MemberId {
-        self.inner.0.member
+        self.inner.0.owner.borrow().member
+    }
+
+    pub(crate) fn owner(&self) -> &watch::Sender<Owner> {
+        &self.inner.0.owner
     }
 
     /// What people call this device.
@@ -167,7 +172,7 @@ impl Node {
         }
     }
 
-    fn own_addresses(&self) -> Vec<Multiaddr> {
+    pub(crate) fn own_addresses(&self) -> Vec<Multiaddr> {
         let parts = &self.inner.0;
         let mut own = if parts.advertise.is_empty() {
             addresses::worth_telling(parts.network.listen_addresses())
@@ -291,15 +296,19 @@ impl Node {
     }
 
     fn dial_ticket(&self, ticket: &Ticket) {
+        self.dial_device(ticket.inviter, &ticket.addresses);
+    }
+
+    /// Dials a device where it said it may be reached, and keeps that.
+    pub(crate) fn dial_device(&self, device: DeviceId, told: &[String]) {
         let parts = &self.inner.0;
-        let reachable: Vec<Multiaddr> = ticket
-            .addresses
+        let reachable: Vec<Multiaddr> = told
             .iter()
             .take(TICKET_ADDRESSES_MAX)
             .filter_map(|text| text.parse().ok())
-            .map(|address| addresses::leading_to(address, ticket.inviter))
+            .map(|address| addresses::leading_to(address, device))
             .collect();
-        if parts.book.remember(ticket.inviter, &reachable) {
+        if parts.book.remember(device, &reachable) {
             self.save_book();
         }
         for address in reachable {

@@ -18,13 +18,14 @@ use crate::ids::{
 };
 use crate::keyring::{AtRest, EpochBirth, EpochKey, first16};
 use crate::layout::{self, SpaceRow};
+use crate::linking::{LinkRefusal, Part};
 use crate::membership::{Cut, Membership, Op, OpBody, Role, Subject, join_proof};
 use crate::replica::Replica;
 use crate::session::{self, Shared, Side};
 use crate::store::Store;
 use crate::wire::{
     Ack, ChangedHead, Claim, Claims, Credit, Detail, Entries, Evidence, Frame, Heads, Hello, Holds,
-    LogHead, Marks, Next, Operations, Range, Refused, Spread, Tag,
+    Linking, LogHead, Marks, Next, Operations, Range, Refused, Spread, Tag,
 };
 use crate::{envelope, limits};
 
@@ -52,6 +53,12 @@ pub fn body_again(bytes: &[u8]) -> Option<Vec<u8>> {
 #[must_use]
 pub fn ticket_text(bytes: &[u8]) -> String {
     crate::ticket::text(bytes.to_vec())
+}
+
+/// The text of a new device's code with these bytes and a right checksum.
+#[must_use]
+pub fn code_text(bytes: &[u8]) -> String {
+    crate::ticket::pasted("meshworklink1", bytes.to_vec())
 }
 
 /// Whether bytes are a run that `writer` started its log in `space` with.
@@ -572,7 +579,7 @@ impl Member {
         let tag =
             if script.below(32) == 31 { Tag(u32::from(script.byte())) } else { shared.tag_out };
         let mut wrote = false;
-        let frame = match script.below(13) {
+        let frame = match script.below(14) {
             0 => Frame::Hello(Hello { nonce: script.array() }),
             1 => {
                 let (ours, theirs) = self.sides(ends);
@@ -650,6 +657,15 @@ impl Member {
             11 => {
                 wrote = true;
                 Frame::Evidence(Evidence { tag, run: Bytes(self.write(script)) })
+            }
+            12 => {
+                let of = 1 + u16::from(script.byte() % 8);
+                let part = Part { number: u16::from(script.byte()) % of, of };
+                Frame::Linking(match script.below(4) {
+                    0 => Linking::Taken,
+                    1 => Linking::Declined(LinkRefusal::NotWaiting),
+                    _ => Linking::Welcome { part, sealed: Bytes(script.bytes(200)) },
+                })
             }
             _ => Frame::Refused(Refused { tag, reason: JoinRefusal::Expired }),
         };

@@ -23,6 +23,7 @@ mod input;
 mod keyring;
 mod layout;
 pub mod limits;
+mod linking;
 mod membership;
 mod phrase;
 mod rejection;
@@ -43,9 +44,12 @@ pub use ids::{
     SpaceId, Time, WishId,
 };
 pub use input::{Action, Governance, Input, ObjectEdit, Target, Timer, Wish};
-pub use membership::Role;
+pub use linking::{LinkCode, LinkCodeError, LinkRefusal};
+pub use membership::{Role, RootWord};
 pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, comparison_words};
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};
-pub use view::{Counters, LinkView, LogView, MemberView, ObjectView, SpaceView};
+pub use view::{
+    Counters, InviteView, LinkView, LogView, MemberView, ObjectView, QuarantineView, SpaceView,
+};

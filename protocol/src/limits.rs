@@ -76,6 +76,14 @@ pub const OP_DEPS_MAX: usize = 64;
 pub const WRAPS_PER_OP_MAX: usize = 64;
 /// Most devices between a member's root and a device that it certifies.
 pub const VOUCHERS_MAX: usize = 8;
+/// Most spaces in one part of what a new device is given.
+pub const GRANTS_PER_PART_MAX: usize = 32;
+/// Most parts of what a new device is given.
+pub const WELCOME_PARTS_MAX: usize = SPACES_MAX / GRANTS_PER_PART_MAX;
+/// Most new devices that this one is about to make its member's at one time.
+pub const LINKINGS_MAX: usize = 4;
+/// How long a new device waits with one code at most, in milliseconds.
+pub const LINK_CODE_MS_MAX: u64 = 10 * 60 * 1000;
 /// Most links at one time.
 pub const LINKS_MAX: usize = 256;
 /// Entry bytes a peer may have on their way to us before we grant more.

@@ -21,6 +21,7 @@ mod past;
 mod resolve;
 mod roster;
 
+pub use op::RootWord;
 pub(crate) use op::{Cut, Op, OpBody, Subject, join_proof};
 pub(crate) use roster::{Limit, Roster};
 
@@ -234,6 +235,20 @@ impl Membership {
         place.and_then(|place| self.counts.get(*place)).copied().unwrap_or(false)
     }
 
+    /// The latest operation that lets a member in or gives it a role, of those that count.
+    pub(crate) fn standing_of(&self, member: MemberId) -> Option<OpId> {
+        let number = self.members.0.get(&member).copied();
+        let gives = |node: &Node| match &node.op.body {
+            OpBody::Create { .. } | OpBody::Join { .. } => node.member == number,
+            OpBody::AddMember { .. } | OpBody::SetRole { .. } => {
+                node.target == number.map(Target::Member)
+            }
+            _ => false,
+        };
+        let mut latest = self.nodes.iter().zip(&self.counts).rev();
+        latest.find(|(node, counts)| **counts && gives(node)).map(|(node, _)| node.op.id)
+    }
+
     /// The operations nothing known builds on: what a new one names as predecessors.
     pub(crate) fn heads(&self) -> Vec<OpId> {
         self.heads.iter().take(limits::OP_DEPS_MAX).copied().collect()
@@ -247,19 +262,7 @@ impl Membership {
     /// What shows a device that it has been taken out: the operations that did, and what they build on. None while
     /// it is in, or if it never was.
     pub(crate) fn farewell(&self, device: DeviceId) -> Vec<&Op> {
-        let Some(known) = self.roster.devices.get(&device) else { return Vec::new() };
-        if self.roster.role(device).is_some() {
-            return Vec::new();
-        }
-        let member = known.card.member;
-        let removals: Vec<usize> = (0..self.nodes.len())
-            .filter(|place| {
-                let body = self.nodes.get(*place).map(|node| &node.op.body);
-                self.counts.get(*place) == Some(&true)
-                    && matches!(body, Some(OpBody::Remove { subject, .. })
-                        if [Subject::Member(member), Subject::Device(device)].contains(subject))
-            })
-            .collect();
+        let removals = self.removals_of(device);
         let shows = |place: usize| {
             let past = |removal: &usize| {
                 self.nodes.get(*removal).is_some_and(|node| node.past.contains(place))
@@ -268,6 +271,27 @@ impl Membership {
         };
         let nodes = self.nodes.iter().enumerate();
         nodes.filter(|(place, _)| shows(*place)).map(|(_, node)| &node.op).collect()
+    }
+
+    /// Who took a device or its member out; none while it is in, or if it never was.
+    pub(crate) fn removed_by(&self, device: DeviceId) -> Option<DeviceId> {
+        let last = self.removals_of(device).pop()?;
+        self.nodes.get(last).map(|node| node.op.author)
+    }
+
+    /// The operations that took a device out. None while it is in, or if it never was.
+    fn removals_of(&self, device: DeviceId) -> Vec<usize> {
+        let Some(known) = self.roster.devices.get(&device) else { return Vec::new() };
+        if self.roster.role(device).is_some() {
+            return Vec::new();
+        }
+        let subjects = [Subject::Member(known.card.member), Subject::Device(device)];
+        let removes = |place: &usize| {
+            let body = self.nodes.get(*place).map(|node| &node.op.body);
+            self.counts.get(*place) == Some(&true)
+                && matches!(body, Some(OpBody::Remove { subject, .. }) if subjects.contains(subject))
+        };
+        (0..self.nodes.len()).filter(removes).collect()
     }
 
     /// A hash of the whole set.

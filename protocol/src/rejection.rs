@@ -28,6 +28,10 @@ pub enum Rejection {
     OverLimit,
     /// More entry bytes than were granted; state unchanged.
     OverCredit,
+    /// A welcome to a member that this device does not wait for; state unchanged.
+    NotWaiting,
+    /// A welcome that does not open with the code this device shows, or does not fit it; state unchanged.
+    BadWelcome,
 }
 
 impl Rejection {
@@ -37,7 +41,8 @@ impl Rejection {
         match self {
             Self::WrongVersion => 100,
             Self::Malformed | Self::BadRun | Self::BadOperation => 25,
-            Self::OverLimit | Self::OverCredit => 10,
+            Self::BadWelcome => 50,
+            Self::OverLimit | Self::OverCredit | Self::NotWaiting => 10,
             // Its author's doing, not that of whoever brings it.
             Self::Forked => 0,
             Self::NotProven | Self::NotMember | Self::NotWriter | Self::Unchained => 2,
@@ -59,6 +64,8 @@ impl fmt::Display for Rejection {
             Self::Forked => "an entry that contradicts a known one",
             Self::OverLimit => "more than a limit allows",
             Self::OverCredit => "more entries than were granted",
+            Self::NotWaiting => "a welcome that is not waited for",
+            Self::BadWelcome => "a welcome that does not open or does not fit",
         })
     }
 }

@@ -26,6 +26,7 @@ use crate::wire::{Frame, Hello};
 mod forks;
 mod govern;
 mod heads;
+mod linking;
 mod received;
 mod spread;
 mod views;
@@ -40,6 +41,7 @@ pub struct Replica {
     checkpoint_entries: u64,
     spaces: BTreeMap<SpaceId, Space>,
     pub(crate) sessions: BTreeMap<LinkId, Session>,
+    linking: linking::Links,
     counters: Counters,
 }
 
@@ -84,11 +86,14 @@ impl Replica {
             checkpoint_entries: limits::CHECKPOINT_ENTRIES,
             spaces: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            linking: linking::Links::default(),
             counters: Counters::default(),
         };
         let mut effects = Effects::default();
         let mut turn = turn!(replica, now, rng, &mut effects);
         read_format(&mut turn);
+        replica.read_card(now, rng, &mut effects);
+        let mut turn = turn!(replica, now, rng, &mut effects);
         let (from, to) = layout::prefix_range(b"s".to_vec());
         for (key, _) in turn.scan(&from, &to, limits::SPACES_MAX) {
             let Some(pseudonym) = key.last_chunk::<16>() else { continue };
@@ -110,6 +115,12 @@ impl Replica {
     #[must_use]
     pub fn device(&self) -> DeviceId {
         self.identity.device()
+    }
+
+    /// The keys of this device, with the card it has now: linking gives it another.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Writes changed objects to the store after this many applied entries instead of

@@ -10,6 +10,7 @@ use crate::entry::{Bytes, Head, Signature};
 use crate::envelope;
 use crate::ids::LogId;
 use crate::limits;
+use crate::linking::{LinkRefusal, Part};
 use crate::rejection::Rejection;
 
 /// The protocol version spoken here.
@@ -179,6 +180,18 @@ pub(crate) struct Refused {
     pub reason: JoinRefusal,
 }
 
+/// About making the device at one end one of the other's member. Append-only: the order of variants is the wire
+/// format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Linking {
+    /// A part of what a new device is given.
+    Welcome { part: Part, sealed: Bytes },
+    /// The sender has taken it all, durably.
+    Taken,
+    /// The sender does not become the receiver's.
+    Declined(LinkRefusal),
+}
+
 /// One message between two devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -194,6 +207,7 @@ pub(crate) enum Frame {
     Next(Next),
     Marks(Marks),
     Evidence(Evidence),
+    Linking(Linking),
 }
 
 impl Frame {
@@ -211,6 +225,7 @@ impl Frame {
             Self::Next(body) => envelope::wrap(VERSION, 10, body),
             Self::Marks(body) => envelope::wrap(VERSION, 11, body),
             Self::Evidence(body) => envelope::wrap(VERSION, 12, body),
+            Self::Linking(body) => envelope::wrap(VERSION, 20, body),
         }
     }
 
@@ -240,6 +255,7 @@ impl Frame {
             10 => envelope::body(body).map(Self::Next),
             11 => envelope::body(body).map(Self::Marks),
             12 => envelope::body(body).map(Self::Evidence),
+            20 => envelope::body(body).map(Self::Linking),
             _ => return Ok(None),
         };
         let frame = frame.ok_or(Rejection::Malformed)?;
@@ -256,6 +272,7 @@ impl Frame {
                     && marks.marks.is_sorted_by(|a, b| a.seq < b.seq)
             }
             Self::Next(next) => next.ciphertext.0.len() <= limits::ENTRY_BYTES_MAX,
+            Self::Linking(Linking::Welcome { part, .. }) => part.bounded(),
             _ => true,
         }
     }

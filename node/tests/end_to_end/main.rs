@@ -6,4 +6,6 @@ mod failures;
 mod keys;
 mod kill;
 mod lan;
+mod linking;
+mod members;
 mod sharing;

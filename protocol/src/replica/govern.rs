@@ -22,6 +22,9 @@ impl Replica {
         effects: &mut Effects,
     ) -> Result<Outcome, Refusal> {
         let space = self.spaces.get_mut(&id).ok_or(Refusal::UnknownSpace)?;
+        if space.joining.is_some() || space.membership.roster().role(space.own.device).is_none() {
+            return Err(space.not_ready());
+        }
         let mut turn = turn!(self, now, rng, effects);
         let bodies = bodies(space, what)?;
         for body in bodies {
@@ -45,6 +48,11 @@ impl Replica {
                     let ops = ops.iter().map(|op| Bytes(op.bytes.clone())).collect();
                     self.send_operations(link, id, ops, effects);
                 } else {
+                    // What this device has just decided does not wait for its turn.
+                    let session = self.sessions.get_mut(&link);
+                    if let Some(shared) = session.and_then(|s| s.shared.get_mut(&id)) {
+                        shared.ops_sent = None;
+                    }
                     self.say_farewell(link, id, now, effects);
                 }
             }
@@ -128,6 +136,18 @@ fn bodies(space: &Space, what: &Governance) -> Result<Vec<OpBody>, Refusal> {
             let subject = Subject::Device(*device);
             OpBody::Remove { subject, cut: space.cut_of(subject), root: None }
         }
+        Governance::RevokeDevice { device, word } => {
+            let known = roster.devices.get(device).filter(|known| known.active);
+            let known = known.ok_or(Refusal::UnknownMember)?;
+            let own = roster.devices.get(&space.own.device).map(|own| own.card.member);
+            let theirs = known.card.member;
+            let fits = own == Some(theirs) && word.member == theirs;
+            if !fits || !word.revokes(space.id, *device, space.own.device) {
+                return Err(Refusal::WrongPhrase);
+            }
+            let subject = Subject::Device(*device);
+            OpBody::Remove { subject, cut: space.cut_of(subject), root: Some(*word) }
+        }
         Governance::RevokeInvite { invite } => {
             roster.invites.get(invite).ok_or(Refusal::UnknownInvite)?;
             OpBody::Revoke { invite: *invite }
@@ -145,9 +165,6 @@ fn bodies(space: &Space, what: &Governance) -> Result<Vec<OpBody>, Refusal> {
 
 /// Makes an operation if it would count.
 fn propose(space: &mut Space, body: OpBody, turn: &mut Turn<'_>) -> Result<(), Refusal> {
-    if space.joining.is_some() || space.membership.roster().role(space.own.device).is_none() {
-        return Err(Refusal::NotReady);
-    }
     let needs = Role::Admin;
     let admin = space.membership.roster().may(space.own.device, needs);
     let op = Op::sign(Some(space.id), space.membership.heads(), body, turn.identity);

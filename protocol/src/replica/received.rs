@@ -47,6 +47,7 @@ impl Replica {
                 Frame::Credit(credit) => self.on_credit(link, &credit),
                 Frame::Spread(spread) => self.on_spread(link, &spread),
                 Frame::Refused(refused) => self.on_refused(link, &refused, now, effects),
+                Frame::Linking(linking) => self.on_linking(link, linking, now, rng, effects),
             },
         };
         if let Err(rejection) = result {
@@ -83,6 +84,7 @@ impl Replica {
         }
         self.send_claims(link, rng, effects);
         self.match_claims(link, now, rng, effects);
+        self.welcome(link, now, rng, effects);
         Ok(())
     }
 
@@ -215,14 +217,14 @@ impl Replica {
         }
         let member = space.membership.roster().may(peer, Role::Relay);
         if space.joining.is_none() && !member && !vouched(space, peer, &ops) {
-            ops.retain(|op| op.author == peer && op.is_join());
+            ops.retain(|op| op.author == peer && op.enters());
             let join = ops.first().ok_or(Rejection::NotMember)?;
-            if let Some(reason) = refuse_join(id, space.membership.roster(), join, now) {
+            if let Some(reason) = refuse_entry(space, join, now) {
                 self.refuse(link, id, reason, effects);
                 return Ok(());
             }
         }
-        let asks = matches!(ops.as_slice(), [op] if op.author == peer && op.is_join());
+        let asks = matches!(ops.as_slice(), [op] if op.author == peer && op.enters());
         let was_ready = space.ready();
         let added = space.membership.insert(id, ops);
         if added.is_empty() {
@@ -267,7 +269,7 @@ impl Replica {
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
         for link in links {
             let Some(peer) = self.member_on(link, id) else { continue };
-            if added.iter().any(|op| op.author == peer && op.is_join()) {
+            if added.iter().any(|op| op.author == peer && op.enters()) {
                 self.send_all_operations(link, id, now, effects);
                 self.start_sharing(link, id, now, rng, effects);
             } else {
@@ -531,17 +533,15 @@ fn vouched(space: &crate::space::Space, peer: DeviceId, ops: &[Op]) -> bool {
         && roster.epochs.values().any(|epoch| epoch.wraps.contains_key(&peer))
 }
 
-/// Why the join of somebody who is not a member yet is not accepted here, if it is not.
-fn refuse_join(
-    space: SpaceId,
-    roster: &crate::membership::Roster,
-    join: &Op,
-    now: Time,
-) -> Option<JoinRefusal> {
-    let OpBody::Join { invite, card, proof } = &join.body else {
-        return Some(JoinRefusal::BadProof);
+/// Why a device that is not a member's yet is not let in here, if it is not.
+fn refuse_entry(space: &crate::space::Space, entry: &Op, now: Time) -> Option<JoinRefusal> {
+    let OpBody::Join { invite, card, proof } = &entry.body else {
+        let mut membership = space.membership.clone();
+        membership.insert(space.id, vec![entry.clone()]);
+        let enters = membership.roster().may(entry.author, Role::Relay);
+        return (!enters).then_some(JoinRefusal::NotVouched);
     };
-    let Some(known) = roster.invites.get(invite) else {
+    let Some(known) = space.membership.roster().invites.get(invite) else {
         return Some(JoinRefusal::UnknownInvite);
     };
     if known.expires < now {
@@ -550,7 +550,7 @@ fn refuse_join(
     if known.used >= known.uses || known.revoked {
         return Some(JoinRefusal::UsedUp);
     }
-    let proven = identity::verify(&known.key, &join_proof(space, *invite, card), &proof.bytes());
+    let proven = identity::verify(&known.key, &join_proof(space.id, *invite, card), &proof.bytes());
     (!proven).then_some(JoinRefusal::BadProof)
 }
 

@@ -9,7 +9,9 @@ use crate::session::Session;
 use crate::space::Space;
 use crate::store::StoreError;
 use crate::turn::Turn;
-use crate::view::{Counters, LinkView, LogView, MemberView, ObjectView, SpaceView};
+use crate::view::{
+    Counters, InviteView, LinkView, LogView, MemberView, ObjectView, QuarantineView, SpaceView,
+};
 
 impl Replica {
     /// Every space of this device.
@@ -38,6 +40,10 @@ impl Replica {
             name: space.name(),
             ready: space.ready(),
             role: space.membership.roster().role(self.device()),
+            removed_by: match space.joining {
+                None => space.membership.removed_by(self.device()),
+                Some(_) => None,
+            },
             own_log: space.ready().then_some(space.own_log),
             entries: logs.iter().map(|log| log.seq).sum(),
             waiting: logs.iter().map(|log| log.seq - log.applied - log.quarantined).sum(),
@@ -137,9 +143,48 @@ impl Replica {
                 links: sessions.map(|(link, _)| link.0).collect(),
                 acked,
                 behind: own.saturating_sub(acked),
+                quarantined: space.quarantined_of(*device),
             })
         });
         Some(members.collect())
+    }
+
+    /// What is in quarantine in a space, by device; devices that have been taken out included.
+    #[must_use]
+    pub fn quarantine(&self, id: SpaceId) -> Option<Vec<QuarantineView>> {
+        let space = self.spaces.get(&id)?;
+        let devices = space.membership.roster().devices.iter();
+        let views = devices.filter_map(|(device, known)| {
+            let entries = space.quarantined_of(*device);
+            let logs = space
+                .logs
+                .iter()
+                .filter(|(_, log)| log.opening.device == *device && log.quarantined() > 0);
+            (entries > 0).then(|| QuarantineView {
+                device: *device,
+                member: known.card.member,
+                name: space.device_name(*device),
+                logs: logs.map(|(log, _)| *log).collect(),
+                entries,
+            })
+        });
+        Some(views.collect())
+    }
+
+    /// The invites of a space, in the order of their ids.
+    #[must_use]
+    pub fn invites(&self, id: SpaceId) -> Option<Vec<InviteView>> {
+        let space = self.spaces.get(&id)?;
+        let invites = space.membership.roster().invites.iter().map(|(id, known)| InviteView {
+            id: *id,
+            role: known.role,
+            uses: known.uses,
+            used: known.used,
+            expires: known.expires,
+            revoked: known.revoked,
+            by: known.by,
+        });
+        Some(invites.collect())
     }
 
     /// The live links.

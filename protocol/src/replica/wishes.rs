@@ -29,6 +29,10 @@ impl Replica {
                 self.invite(space, terms, now, rng, effects)
             }
             Wish::Join { ticket } => self.join(&ticket, now, rng, effects),
+            Wish::AwaitLink { addresses } => self.await_link(addresses, now, rng),
+            Wish::AddDevice { code, addresses } => {
+                self.add_device(*code, addresses, now, rng, effects)
+            }
             Wish::Govern { space, what } => self.govern(space, &what, now, rng, effects),
             Wish::Edit { space, edits } => self.edit(space, &edits, now, rng, effects),
         };
@@ -84,7 +88,7 @@ impl Replica {
         let device = self.device();
         let space = self.spaces.get_mut(&id).ok_or(Refusal::UnknownSpace)?;
         if !space.ready() {
-            return Err(Refusal::NotReady);
+            return Err(space.not_ready());
         }
         if !space.membership.roster().may(device, Role::Admin) {
             return Err(Refusal::NotAllowed { needs: Role::Admin });
@@ -169,7 +173,12 @@ impl Replica {
     }
 
     /// Tells every peer about a space that is new here.
-    fn claim_everywhere(&mut self, now: Time, rng: &mut dyn CryptoRng, effects: &mut Effects) {
+    pub(super) fn claim_everywhere(
+        &mut self,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) {
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
         for link in links {
             self.send_claims(link, rng, effects);

@@ -159,6 +159,12 @@ impl Space {
         visible.into_iter().collect()
     }
 
+    /// Entries of a device's logs that are here and do not count.
+    pub(crate) fn quarantined_of(&self, device: DeviceId) -> u64 {
+        let logs = self.logs.values().filter(|log| log.opening.device == device);
+        logs.map(Log::quarantined).sum()
+    }
+
     /// Where the logs of a member or a device stand here: up to there they are to count.
     pub(crate) fn cut_of(&self, subject: Subject) -> Vec<Cut> {
         let roster = self.membership.roster();

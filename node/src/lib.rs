@@ -25,6 +25,7 @@ mod files;
 mod identity;
 mod linking;
 mod lock;
+mod meant;
 mod network;
 mod node;
 mod random;

@@ -18,7 +18,7 @@ use crate::ids::{
 };
 use crate::keyring::{AtRest, EpochBirth, EpochKey, first16};
 use crate::layout::{self, SpaceRow};
-use crate::linking::{LinkRefusal, Part};
+use crate::linking::{self, LinkRefusal};
 use crate::membership::{Cut, Membership, Op, OpBody, Role, Subject, join_proof};
 use crate::replica::Replica;
 use crate::session::{self, Shared, Side};
@@ -660,7 +660,7 @@ impl Member {
             }
             12 => {
                 let of = 1 + u16::from(script.byte() % 8);
-                let part = Part { number: u16::from(script.byte()) % of, of };
+                let part = linking::Part { number: u16::from(script.byte()) % of, of };
                 Frame::Linking(match script.below(4) {
                     0 => Linking::Taken,
                     1 => Linking::Declined(LinkRefusal::NotWaiting),

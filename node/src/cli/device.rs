@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use meshwork_protocol::{DeviceId, LinkCode, Phrase, RootWord, SpaceId};
 
 use super::key::read_phrase;
+use super::space::sync_state;
 use super::terminal::{counted, table};
 use super::{Context, duration};
 use crate::api::types::{
@@ -14,8 +15,7 @@ use crate::api::types::{
 };
 use crate::clock;
 use crate::failure::{Failure, Result};
-
-use super::space::sync_state;
+use crate::meant::{Known, meant};
 
 /// Look after the devices of this member: link new ones, list them, revoke lost ones.
 #[derive(Debug, Subcommand)]
@@ -171,25 +171,11 @@ impl Revoke {
 
 /// The device that is meant; asking the daemon would be too late for what has to be signed.
 fn one_of<'a>(devices: &'a [OwnDevice], text: &str) -> Result<&'a OwnDevice> {
-    let ways: [&dyn Fn(&&OwnDevice) -> bool; 3] =
-        [&|own| own.device == text, &|own| own.name == text, &|own| {
-            !text.is_empty() && own.device.starts_with(text)
-        }];
-    for way in ways {
-        match devices.iter().filter(way).collect::<Vec<_>>().as_slice() {
-            [] => {}
-            [one] => return Ok(one),
-            several => {
-                let failure =
-                    Failure::usage(format!("`{text}` may mean {} devices", several.len()));
-                return Err(several.iter().fold(failure, |failure, own| {
-                    failure.hint(format!("{} {}", own.device, own.name))
-                }));
-            }
-        }
-    }
-    Err(Failure::not_found(format!("there is no device `{text}`"))
-        .hint("list yours: meshwork device list"))
+    let known = devices.iter().enumerate();
+    let known = known.map(|(at, own)| Known::of(at, own.device.clone(), &own.name));
+    let at = meant(text, known.collect(), "device")
+        .map_err(|failure| failure.hint("list yours: meshwork device list"))?;
+    Ok(&devices[at])
 }
 
 /// What the root key says about a device, for each space it is in.

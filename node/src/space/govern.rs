@@ -3,8 +3,6 @@
 //! Data in: wishes of an admin, or of a member about itself; durable on this device when they return, and told to
 //! the others as they are reached. Deliberately not here: the rules, which every device works out alike.
 
-use std::collections::BTreeSet;
-
 use meshwork_protocol::{
     DeviceId, Governance, InviteView, MemberId, MemberView, OpId, Outcome, QuarantineView, Role,
     RootWord, Wish,
@@ -12,6 +10,7 @@ use meshwork_protocol::{
 
 use super::{Space, found};
 use crate::failure::{Failure, Result};
+use crate::meant::{Known, meant};
 use crate::node::unexpected;
 
 impl Space {
@@ -164,66 +163,7 @@ pub(crate) fn device_meant(text: &str, devices: &[MemberView]) -> Result<DeviceI
     meant(text, devices.iter().map(known).collect(), "device")
 }
 
-/// Something with an id and a name.
-struct Known<T> {
-    what: T,
-    id: String,
-    name: String,
-}
-
-impl<T> Known<T> {
-    fn of(what: T, id: String, name: &str) -> Self {
-        Self { what, id, name: name.to_owned() }
-    }
-}
-
-/// The one thing that has this id, else this name, else an id that begins so.
-fn meant<T: Copy + Ord>(text: &str, known: Vec<Known<T>>, kind: &str) -> Result<T> {
-    let ways: [&dyn Fn(&Known<T>) -> bool; 3] = [
-        &|known| known.id == text,
-        &|known| !known.name.is_empty() && known.name == text,
-        &|known| !text.is_empty() && known.id.starts_with(text),
-    ];
-    for way in ways {
-        let found: Vec<&Known<T>> = known.iter().filter(|known| way(known)).collect();
-        let things: BTreeSet<T> = found.iter().map(|known| known.what).collect();
-        match things.len() {
-            0 => {}
-            1 => return Ok(found[0].what),
-            several => {
-                let failure = Failure::usage(format!("`{text}` may mean {several} {kind}s"));
-                return Err(found.iter().fold(failure, |failure, known| {
-                    failure.hint(format!("{} {}", known.id, known.name).trim_end().to_owned())
-                }));
-            }
-        }
-    }
-    Err(Failure::not_found(format!("there is no {kind} `{text}`")))
-}
-
 fn nothing_of(device: &str) -> Failure {
     Failure::not_found(format!("nothing of `{device}` is in quarantine"))
         .hint("see what is: meshwork adopt SPACE")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::failure::FailureKind;
-
-    fn known() -> Vec<Known<u8>> {
-        let of = |what, id: &str, name: &str| Known::of(what, id.to_owned(), name);
-        vec![of(1, "aab", "one"), of(1, "aac", ""), of(2, "b", "aab"), of(3, "bc", "one")]
-    }
-
-    #[test]
-    fn an_id_comes_before_a_name_and_a_name_before_a_beginning() {
-        assert_eq!(meant("aab", known(), "thing"), Ok(1));
-        assert_eq!(meant("b", known(), "thing"), Ok(2));
-        assert_eq!(meant("aa", known(), "thing"), Ok(1));
-        assert_eq!(meant("bc", known(), "thing"), Ok(3));
-        assert_eq!(meant("one", known(), "thing").unwrap_err().kind, FailureKind::Usage);
-        assert_eq!(meant("", known(), "thing").unwrap_err().kind, FailureKind::NotFound);
-        assert_eq!(meant("x", known(), "thing").unwrap_err().kind, FailureKind::NotFound);
-    }
 }

@@ -41,13 +41,14 @@ impl Replica {
             self.follow(id, now, rng, effects);
             let ops = self.spaces.get_mut(&id).map(|space| std::mem::take(&mut space.fresh));
             let ops: Vec<Op> = ops.unwrap_or_default();
+            let removes = ops.iter().any(|op| matches!(op.body, OpBody::Remove { .. }));
             effects.events.push(Event::MembersChanged { space: id });
             let links: Vec<LinkId> = self.sessions.keys().copied().collect();
             for link in links {
                 if self.member_on(link, id).is_some() {
                     let ops = ops.iter().map(|op| Bytes(op.bytes.clone())).collect();
                     self.send_operations(link, id, ops, effects);
-                } else {
+                } else if removes {
                     // What this device has just decided does not wait for its turn.
                     let session = self.sessions.get_mut(&link);
                     if let Some(shared) = session.and_then(|s| s.shared.get_mut(&id)) {

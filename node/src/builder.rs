@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use libp2p::Multiaddr;
 use meshwork_protocol::limits::FRAME_BYTES_MAX;
@@ -210,7 +210,7 @@ impl Builder {
         let node = Node::new(Parts {
             device,
             owner,
-            name,
+            name: RwLock::new(name),
             data_dir: data_dir.clone(),
             started: clock::now(),
             engine: engine.clone(),

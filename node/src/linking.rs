@@ -144,7 +144,7 @@ impl Node {
         let mut devices: BTreeMap<DeviceId, OwnDevice> = BTreeMap::new();
         let this = OwnDevice {
             device: self.device(),
-            name: self.name().to_owned(),
+            name: self.name(),
             this_device: true,
             connected: false,
             spaces: Vec::new(),

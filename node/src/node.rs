@@ -4,7 +4,7 @@
 //! clones share one node. Deliberately not here: bringing it up (`builder.rs`), one space (`space.rs`).
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use libp2p::Multiaddr;
@@ -73,7 +73,7 @@ impl Drop for Inner {
 pub(crate) struct Parts {
     pub(crate) device: DeviceId,
     pub(crate) owner: watch::Sender<Owner>,
-    pub(crate) name: String,
+    pub(crate) name: RwLock<String>,
     pub(crate) data_dir: PathBuf,
     pub(crate) started: Time,
     pub(crate) engine: Engine,
@@ -125,8 +125,22 @@ impl Node {
 
     /// What people call this device.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.inner.0.name
+    pub fn name(&self) -> String {
+        self.inner.0.name.read().expect("who writes the name does not panic").clone()
+    }
+
+    /// Calls this device something else, in every space it writes in, while it runs.
+    ///
+    /// # Errors
+    /// `FailureKind::Usage` if the name is empty or longer than 128 bytes, `FailureKind::NotRunning`.
+    pub async fn rename(&self, name: &str) -> Result<()> {
+        match self.engine().wish(Wish::RenameDevice { name: name.to_owned() }).await?? {
+            Outcome::Renamed => {}
+            other => return Err(unexpected(&other)),
+        }
+        let mut known = self.inner.0.name.write().expect("who writes the name does not panic");
+        name.clone_into(&mut known);
+        Ok(())
     }
 
     /// Where identity, store and state live.
@@ -387,7 +401,7 @@ impl Node {
         let traffic = parts.network.traffic();
         Ok(types::Status {
             device: parts.device.to_string(),
-            name: parts.name.clone(),
+            name: self.name(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             data_dir: parts.data_dir.clone(),
             online: !parts.network.paused(),

@@ -211,6 +211,8 @@ pub enum Outcome {
     AwaitingLink(Box<LinkCode>),
     /// A device will be made this member's on the next link with it.
     Adding(DeviceId),
+    /// This device is called something else.
+    Renamed,
     /// Members, roles or bounds have been changed.
     Governed,
     /// The edit is durable here.

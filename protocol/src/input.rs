@@ -89,6 +89,11 @@ pub enum Wish {
         /// Where this device can be reached, as multiaddresses; told to the new one.
         addresses: Vec<String>,
     },
+    /// Call this device something else, in every space it writes in.
+    RenameDevice {
+        /// The name: 1 to 128 bytes, of which 64 characters are told.
+        name: String,
+    },
     /// Change who belongs to a space, or what counts in it.
     Govern {
         /// Which space.

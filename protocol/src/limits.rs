@@ -40,6 +40,8 @@ pub const MARKS_PER_LOG_MAX: usize = 8;
 pub const OBJECTS_PER_SPACE_MAX: usize = 100_000;
 /// Longest object or space name, in bytes.
 pub const NAME_BYTES_MAX: usize = 1024;
+/// Longest name of a device, in bytes.
+pub const DEVICE_NAME_BYTES_MAX: usize = 128;
 /// Longest canonical form of a shape, in bytes.
 pub const SHAPE_BYTES_MAX: usize = 4096;
 /// Most spaces on one device.

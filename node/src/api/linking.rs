@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use meshwork_protocol::{LinkCode, RootWord, SpaceId};
 
 use super::routes::{Body, WAIT_MAX, space_status};
-use super::types::{AddDevice, AwaitLinked, InSpaces, Linked, OwnDevice, Revoke, ShownCode};
+use super::types::{AddDevice, AwaitLinked, InSpaces, Linked, Name, OwnDevice, Revoke, ShownCode};
 use crate::failure::{Failure, Result};
 use crate::node::{JOIN_TIMEOUT, Node};
 
@@ -22,6 +22,7 @@ pub(super) fn router() -> Router<Node> {
         .route("/devices/link", post(show_code))
         .route("/devices/linked", post(linked))
         .route("/devices/{device}/revoke", post(revoke))
+        .route("/name", put(rename))
 }
 
 async fn devices(State(node): State<Node>) -> Result<Json<Vec<OwnDevice>>> {
@@ -51,6 +52,11 @@ async fn add(State(node): State<Node>, Body(wanted): Body<AddDevice>) -> Result<
     let device = node.add_device(&code, timeout).await?;
     let spaces = node.spaces().await?.iter().map(|space| space.id.to_string()).collect();
     Ok(Json(InSpaces { device: device.to_string(), spaces }))
+}
+
+async fn rename(State(node): State<Node>, Body(wanted): Body<Name>) -> Result<Json<Name>> {
+    node.rename(&wanted.name).await?;
+    Ok(Json(wanted))
 }
 
 async fn revoke(

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Result};
 use crate::network;
 use crate::space::{Change, Frontier, Receipt, Snapshot, TextBase};
 
-pub use linking::{AddDevice, AwaitLinked, InSpaces, Linked, OwnDevice, Revoke, ShownCode};
+pub use linking::{AddDevice, AwaitLinked, InSpaces, Linked, Name, OwnDevice, Revoke, ShownCode};
 pub use membership::{Adopt, Adopted, InviteState, Member, Quarantined, SetRole};
 
 /// Where a running daemon can be talked to; the content of `api.json` in its data directory.

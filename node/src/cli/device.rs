@@ -10,8 +10,8 @@ use super::space::sync_state;
 use super::terminal::{counted, table};
 use super::{Context, duration};
 use crate::api::types::{
-    AddDevice, AwaitLinked, InSpaces, Linked, OwnDevice, Revoke as Body, ShownCode, SpaceStatus,
-    Status,
+    AddDevice, AwaitLinked, InSpaces, Linked, Name, OwnDevice, Revoke as Body, ShownCode,
+    SpaceStatus, Status,
 };
 use crate::clock;
 use crate::failure::{Failure, Result};
@@ -23,6 +23,7 @@ pub(super) enum Device {
     Link(Link),
     Add(Add),
     List(List),
+    Rename(Rename),
     Revoke(Revoke),
 }
 
@@ -54,6 +55,16 @@ pub(super) struct Add {
 #[derive(Debug, Args)]
 pub(super) struct List {}
 
+/// Call this device something else, for everybody it shares spaces with.
+///
+/// The name goes into the config file too; `--name` and MESHWORK_NAME win over that at the next start, but members go on
+/// seeing the name given here.
+#[derive(Debug, Args)]
+pub(super) struct Rename {
+    /// What to call it, in up to 128 bytes.
+    name: String,
+}
+
 /// Take a device of this member out of every space it is in.
 ///
 /// It keeps the content it has; the next edit is under a new key. Where it was concurrently used to take out others, the
@@ -76,6 +87,7 @@ impl Device {
             Self::Link(_) => link(context),
             Self::Add(verb) => verb.run(context),
             Self::List(_) => list(context),
+            Self::Rename(verb) => verb.run(context),
             Self::Revoke(verb) => verb.run(context),
         }
     }
@@ -129,6 +141,16 @@ impl Add {
 fn list(context: &Context) -> Result<()> {
     let devices: Vec<OwnDevice> = context.client()?.get(&["devices"], "")?;
     context.terminal.data(&devices, |devices| table(&devices.iter().map(row).collect::<Vec<_>>()))
+}
+
+impl Rename {
+    fn run(self, context: &Context) -> Result<()> {
+        let config = context.config()?;
+        let client = context.client()?;
+        config.write_name(&self.name)?;
+        let renamed: Name = client.put(&["name"], &Name { name: self.name }, Duration::ZERO)?;
+        context.terminal.data(&renamed, |renamed| renamed.name.clone())
+    }
 }
 
 fn row(device: &OwnDevice) -> Vec<String> {

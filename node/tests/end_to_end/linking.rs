@@ -145,3 +145,27 @@ fn the_phrase_brings_a_member_back_and_takes_its_lost_device_out() {
     assert!(named("again") && named("b") && !named("a"), "{members}");
     again.watch(&["home"]).until("note", &json!("kept"));
 }
+
+#[test]
+fn a_device_that_is_renamed_is_so_for_all_and_after_a_restart() {
+    let (mut a, b) = pair();
+    let config = a.path().join("config.toml");
+    let before = fs::read_to_string(&config).unwrap();
+    let ran = a.run(&["device", "rename", ""]);
+    assert!(ran.code == 3 && ran.stderr.contains("1 to 128 bytes"), "{ran:?}");
+    assert_eq!(fs::read_to_string(&config).unwrap(), before);
+    a.ok(&["device", "rename", "study"]);
+    assert_eq!(fs::read_to_string(&config).unwrap(), before.replace("\"a\"", "\"study\""));
+    assert_eq!(a.json(&["status"])["name"], "study");
+    let deadline = std::time::Instant::now() + crate::device::PATIENCE;
+    while !b.ok(&["members", "home"]).contains("  study ") {
+        assert!(std::time::Instant::now() < deadline, "{}", b.ok(&["members", "home"]));
+        std::thread::yield_now();
+    }
+    assert_eq!(a.stop(), 0);
+    a.start(&[]);
+    assert_eq!(
+        (&a.started["name"], &a.json(&["device", "list"])[0]["name"]),
+        (&json!("study"), &json!("study"))
+    );
+}

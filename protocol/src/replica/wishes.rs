@@ -33,6 +33,7 @@ impl Replica {
             Wish::AddDevice { code, addresses } => {
                 self.add_device(*code, addresses, now, rng, effects)
             }
+            Wish::RenameDevice { name } => self.rename_device(name, now, rng, effects),
             Wish::Govern { space, what } => self.govern(space, &what, now, rng, effects),
             Wish::Edit { space, edits } => self.edit(space, &edits, now, rng, effects),
         };
@@ -170,6 +171,35 @@ impl Replica {
         let log = space.own_log;
         self.on_growth(id, log);
         Ok(Outcome::Edited { log, seq: written.seq, objects: written.objects })
+    }
+
+    fn rename_device(
+        &mut self,
+        name: String,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        if name.is_empty() || name.len() > limits::DEVICE_NAME_BYTES_MAX {
+            return Err(Refusal::BadName);
+        }
+        self.device_name = name.chars().take(64).collect();
+        let device = self.device();
+        let named = |space: &&mut Space| {
+            let writes = space.ready() && space.membership.roster().may(device, Role::Write);
+            writes && space.device_name(device) != self.device_name
+        };
+        let mut written = Vec::new();
+        for space in self.spaces.values_mut().filter(named) {
+            let mut turn = turn!(self, now, rng, effects);
+            let visible = space.introduce(None, &mut turn);
+            Self::announce(space, &visible, true, effects);
+            written.push((space.id, space.own_log));
+        }
+        for (id, log) in written {
+            self.on_growth(id, log);
+        }
+        Ok(Outcome::Renamed)
     }
 
     /// Tells every peer about a space that is new here.

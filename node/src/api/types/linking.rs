@@ -85,6 +85,14 @@ impl From<linking::OwnDevice> for OwnDevice {
     }
 }
 
+/// Body and answer of `PUT /v1/name`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Name {
+    /// What people call the device.
+    pub name: String,
+}
+
 /// Body of `POST /v1/devices/{device}/revoke`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use meshwork_protocol::{
-    DeviceId, Event, LinkCode, MemberId, MemberView, Outcome, Replica, RootWord, SpaceId,
+    DeviceId, Event, LinkCode, MemberId, MemberView, Outcome, Replica, Role, RootWord, SpaceId,
     SpaceView, Wish,
 };
 use tokio::sync::watch;
@@ -83,7 +83,7 @@ impl Node {
     pub async fn spaces_ready(&self, timeout: Duration) -> Result<Vec<SpaceView>> {
         let mut events = self.subscribe();
         let all_ready = async {
-            while self.spaces().await?.iter().any(|space| !space.ready) {
+            while self.spaces().await?.iter().any(waits) {
                 events.next().await.ok_or_else(Failure::stopped)?;
             }
             Ok::<_, Failure>(())
@@ -91,7 +91,7 @@ impl Node {
         if let Ok(outcome) = tokio::time::timeout(timeout, all_ready).await {
             outcome?;
         }
-        Ok(self.spaces().await?.into_iter().filter(|space| !space.ready).collect())
+        Ok(self.spaces().await?.into_iter().filter(waits).collect())
     }
 
     /// Makes the device whose code this is one of this member's, in all its spaces; returns once that device has it
@@ -217,6 +217,11 @@ fn own_devices(replica: &Replica) -> Vec<(SpaceView, MemberView)> {
         own.map(move |one| (space.clone(), one)).collect::<Vec<_>>()
     };
     replica.spaces().into_iter().flat_map(in_space).collect()
+}
+
+/// Whether a space cannot be used yet. One that this member only relays never can be read.
+fn waits(space: &SpaceView) -> bool {
+    !space.ready && space.role != Some(Role::Relay)
 }
 
 fn not_reached(timeout: Duration) -> Failure {

@@ -122,6 +122,24 @@ fn a_sealed_device_stays_sealed_when_it_is_linked() {
 }
 
 #[test]
+fn a_keys_file_that_a_power_cut_left_behind_is_brought_up_to_date() {
+    let a = Device::up("a");
+    a.ok(&["space", "create", "home"]);
+    let mut c = Device::up("c");
+    let file = c.path().join("identity");
+    let before = fs::read(&file).unwrap();
+    link(&a, &c);
+    c.kill();
+    assert_ne!(fs::read(&file).unwrap(), before);
+    fs::write(&file, &before).unwrap();
+    assert_eq!(c.json(&["key", "show"])["member"], c.started["member"]);
+    c.start(&[]);
+    assert_eq!(c.started["member"], a.started["member"]);
+    assert_eq!(c.json(&["key", "show"])["member"], a.started["member"]);
+    c.ok(&["put", "home", "note", "still one of yours", "--wait", "2"]);
+}
+
+#[test]
 fn the_phrase_brings_a_member_back_and_takes_its_lost_device_out() {
     let (a, b) = pair();
     let phrase = a.started["recovery_phrase"].as_str().unwrap();

@@ -273,6 +273,17 @@ impl Membership {
         nodes.filter(|(place, _)| shows(*place)).map(|(_, node)| &node.op).collect()
     }
 
+    /// Who let each device in that came by an invite or was vouched for by another device.
+    pub(crate) fn let_in(&self) -> BTreeMap<DeviceId, DeviceId> {
+        let entries = self.nodes.iter().zip(&self.counts).filter(|(_, counts)| **counts);
+        let by = |node: &Node| match &node.op.body {
+            OpBody::Join { .. } => Some(self.nodes.get(node.invite?)?.op.author),
+            OpBody::AddDevice { card } => card.certifier(),
+            _ => None,
+        };
+        entries.filter_map(|(node, _)| Some((node.op.author, by(node)?))).collect()
+    }
+
     /// Who took a device or its member out; none while it is in, or if it never was.
     pub(crate) fn removed_by(&self, device: DeviceId) -> Option<DeviceId> {
         let last = self.removals_of(device).pop()?;

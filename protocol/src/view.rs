@@ -82,6 +82,8 @@ pub struct MemberView {
     pub behind: u64,
     /// Entries of its logs that do not count here.
     pub quarantined: u64,
+    /// The device that made the invite it came by, or that vouches for it; none for a founder.
+    pub let_in_by: Option<DeviceId>,
 }
 
 /// What is in quarantine of one device.

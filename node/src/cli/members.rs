@@ -142,7 +142,7 @@ fn grouped(devices: &[Member]) -> String {
             role.to_string(),
             own.to_owned(),
         ]);
-        rows.extend(of_member().map(row));
+        rows.extend(of_member().map(|device| row(device, devices)));
     }
     table(&rows)
 }
@@ -151,7 +151,7 @@ pub(super) fn short(id: &str) -> &str {
     id.get(..SHORT_CHARS).unwrap_or(id)
 }
 
-fn row(device: &Member) -> Vec<String> {
+fn row(device: &Member, devices: &[Member]) -> Vec<String> {
     let mut state = if device.this_device {
         "this device".to_owned()
     } else {
@@ -165,6 +165,11 @@ fn row(device: &Member) -> Vec<String> {
     if device.quarantined > 0 {
         let entries = counted(device.quarantined, "entry", "entries");
         state.push_str(&format!(", {entries} in quarantine"));
+    }
+    if let Some(by) = &device.let_in_by {
+        let known = devices.iter().find(|other| other.device == *by);
+        let by = known.map_or_else(|| short(by), |other| other.name.as_str());
+        state.push_str(&format!(", let in by {by}"));
     }
     vec![format!("  {}", device.name), device.device.clone(), String::new(), state]
 }

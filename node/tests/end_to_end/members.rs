@@ -21,6 +21,8 @@ fn a_member_is_listed_with_its_devices_gets_a_role_and_is_taken_out() {
     let members = a.json(&["members", "home"]);
     let of_b = members.as_array().unwrap().iter().find(|one| one["name"] == "b").unwrap();
     assert_eq!((&of_b["member"], &of_b["quarantined"]), (&b.started["member"], &json!(0)));
+    assert_eq!(of_b["let_in_by"], a.started["device"]);
+    assert!(shown.contains("let in by a"), "{shown}");
 
     b.run(&["member", "role", "home", "a", "read"]).failed(9, "the role `admin` would", "admin");
     a.run(&["member", "role", "home", "nobody", "read"]).failed(7, "no member", "meshwork members");

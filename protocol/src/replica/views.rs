@@ -120,6 +120,7 @@ impl Replica {
         let space = self.spaces.get(&id)?;
         let own = space.head(space.own_log).seq;
         let roster = space.membership.roster();
+        let (quarantine, let_in) = (space.quarantine(), space.membership.let_in());
         let members = roster.devices.iter().filter_map(|(device, known)| {
             let role = roster.role(*device)?;
             let this_device = *device == self.device();
@@ -143,7 +144,8 @@ impl Replica {
                 links: sessions.map(|(link, _)| link.0).collect(),
                 acked,
                 behind: own.saturating_sub(acked),
-                quarantined: space.quarantined_of(*device),
+                quarantined: quarantine.get(device).map_or(0, |(_, entries)| *entries),
+                let_in_by: let_in.get(device).copied(),
             })
         });
         Some(members.collect())
@@ -153,20 +155,10 @@ impl Replica {
     #[must_use]
     pub fn quarantine(&self, id: SpaceId) -> Option<Vec<QuarantineView>> {
         let space = self.spaces.get(&id)?;
-        let devices = space.membership.roster().devices.iter();
-        let views = devices.filter_map(|(device, known)| {
-            let entries = space.quarantined_of(*device);
-            let logs = space
-                .logs
-                .iter()
-                .filter(|(_, log)| log.opening.device == *device && log.quarantined() > 0);
-            (entries > 0).then(|| QuarantineView {
-                device: *device,
-                member: known.card.member,
-                name: space.device_name(*device),
-                logs: logs.map(|(log, _)| *log).collect(),
-                entries,
-            })
+        let devices = &space.membership.roster().devices;
+        let views = space.quarantine().into_iter().filter_map(|(device, (logs, entries))| {
+            let (member, name) = (devices.get(&device)?.card.member, space.device_name(device));
+            Some(QuarantineView { device, member, name, logs, entries })
         });
         Some(views.collect())
     }

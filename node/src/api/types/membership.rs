@@ -22,6 +22,9 @@ pub struct Member {
     pub behind: u64,
     /// Entries it wrote that do not count here.
     pub quarantined: u64,
+    /// The device that let it in; none for a founder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub let_in_by: Option<String>,
 }
 
 impl From<MemberView> for Member {
@@ -35,6 +38,7 @@ impl From<MemberView> for Member {
             connected: !view.links.is_empty(),
             behind: view.behind,
             quarantined: view.quarantined,
+            let_in_by: view.let_in_by.map(|device| device.to_string()),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use libp2p::Multiaddr;
 use meshwork_protocol::limits::FRAME_BYTES_MAX;
@@ -24,7 +24,8 @@ use crate::config::{self, Config};
 use crate::daemon::{Engine, Setup};
 use crate::failure::{Failure, Result};
 use crate::files;
-use crate::identity::{self, Passphrase};
+use crate::identity::{self, Kept, Passphrase, Reseal};
+use crate::linking::{self, Owner};
 use crate::lock::DirLock;
 use crate::network::{self, Network, NetworkError, NetworkEvent};
 use crate::node::{Node, Parts};
@@ -174,6 +175,7 @@ impl Builder {
         let book = Arc::new(AddressBook::open(&data_dir));
         let (network, network_events) = self.start_network(&opened.identity, &book).await?;
         let (device, member) = (opened.identity.device(), opened.identity.member());
+        let (owner, _) = watch::channel(Owner { member, linked_by: None });
         let setup = Setup {
             replica: opened.replica,
             store: opened.store,
@@ -192,14 +194,30 @@ impl Builder {
         tokio::spawn(pump(network_events, engine.clone(), links, places));
         let subscription = Subscription::new(engine.events());
         tokio::spawn(remember_peers(subscription, network.clone(), book.clone()));
+        let remember = {
+            let (network, book) = (network.clone(), book.clone());
+            move |device, addresses: Vec<Multiaddr>| {
+                book.remember(device, &addresses);
+                addresses.into_iter().for_each(|address| network.dial(address));
+            }
+        };
+        let subscription = Subscription::new(engine.events());
+        tokio::spawn(linking::keep_card(
+            subscription,
+            engine.clone(),
+            data_dir.clone(),
+            opened.reseal,
+            owner.clone(),
+            remember,
+        ));
         for address in book.known() {
             network.dial(address);
         }
         let (stopped, stop_seen) = watch::channel(None);
         let node = Node::new(Parts {
             device,
-            member,
-            name,
+            owner,
+            name: RwLock::new(name),
             data_dir: data_dir.clone(),
             started: clock::now(),
             engine: engine.clone(),
@@ -262,6 +280,7 @@ impl Builder {
 struct Opened {
     lock: DirLock,
     identity: Identity,
+    reseal: Reseal,
     store: Arc<dyn Store>,
     replica: Replica,
     rng: ChaCha20Rng,
@@ -278,7 +297,8 @@ impl Opened {
         let store_path = data_dir.join(STORE_DIR);
         let passphrase = builder.passphrase.as_ref();
         let tell = |phrase: &Phrase| (builder.first_start.0)(phrase);
-        let identity = identity::load_or_create(data_dir, store_path.exists(), passphrase, &tell)?;
+        let Kept { identity, reseal } =
+            identity::load_or_create(data_dir, store_path.exists(), passphrase, &tell)?;
         let in_store = |error: StoreError| {
             let failure = Failure::from(error);
             let message = format!("{} ({})", failure.message, store_path.display());
@@ -288,7 +308,13 @@ impl Opened {
             Arc::new(SledStore::open(&store_path, SledOptions::default()).map_err(in_store)?);
         let replica = Replica::open(store.clone(), identity.clone(), name, clock::now(), &mut rng)
             .map_err(in_store)?;
-        Ok(Self { lock, identity, store, replica, rng })
+        let member = identity.member();
+        let identity = replica.identity().clone();
+        if identity.member() != member {
+            // A link was cut short between the store and the file.
+            identity::recertify(data_dir, &identity, &reseal)?;
+        }
+        Ok(Self { lock, identity, reseal, store, replica, rng })
     }
 }
 

@@ -3,14 +3,17 @@
 //! Data on standard output, talk on standard error, `--json` for programs, exit codes from
 //! [`FailureKind`]. Doc comments on arguments are the help.
 
+mod adopt;
 mod client;
 mod del;
 mod demo;
+mod device;
 mod duration;
 mod edit;
 mod explain;
 mod get;
 mod invite;
+mod invites;
 mod join;
 mod key;
 mod members;
@@ -78,8 +81,15 @@ enum Verb {
     Space(space::Space),
     Invite(invite::Invite),
     Join(join::Join),
+    Invites(invites::Invites),
     Members(members::Members),
     Presence(presence::Presences),
+    #[command(subcommand)]
+    Member(members::MemberVerb),
+    Leave(members::Leave),
+    Adopt(adopt::Adopt),
+    #[command(subcommand)]
+    Device(device::Device),
     Put(put::Put),
     Get(get::Get),
     Del(del::Del),
@@ -142,8 +152,13 @@ impl Verb {
             Self::Space(verb) => verb.run(context),
             Self::Invite(verb) => verb.run(context),
             Self::Join(verb) => verb.run(context),
+            Self::Invites(verb) => verb.run(context),
             Self::Members(verb) => verb.run(context),
             Self::Presence(verb) => verb.run(context),
+            Self::Member(verb) => verb.run(context),
+            Self::Leave(verb) => verb.run(context),
+            Self::Adopt(verb) => verb.run(context),
+            Self::Device(verb) => verb.run(context),
             Self::Put(verb) => verb.run(context),
             Self::Get(verb) => verb.run(context),
             Self::Del(verb) => verb.run(context),

@@ -127,6 +127,20 @@ impl Config {
         })
     }
 
+    /// Writes another device name into the config file, and leaves the rest of it as it is.
+    ///
+    /// # Errors
+    /// [`FailureKind::Config`](crate::FailureKind::Config) if the name cannot be one,
+    /// [`FailureKind::Storage`](crate::FailureKind::Storage) if the file cannot be written.
+    pub fn write_name(&self, name: &str) -> Result<()> {
+        let line = format!("name = {}", quote(&checked_name(name.to_owned())?));
+        let failed = |error: std::io::Error| {
+            Failure::storage(format!("cannot read {}: {error}", self.file.display()))
+        };
+        let text = std::fs::read_to_string(&self.file).map_err(failed)?;
+        crate::files::write_private(&self.file, with_name(&text, &line).as_bytes())
+    }
+
     /// The settings as a commented TOML file that reads back as the same settings.
     #[must_use]
     pub fn to_toml(&self) -> String {
@@ -225,6 +239,20 @@ where
             .map_err(|error| Failure::config(format!("{variable}: `{text}` does not fit: {error}")))
     })
     .transpose()
+}
+
+/// A config file with another line for the name: in the place of the old one, or before everything else.
+fn with_name(text: &str, line: &str) -> String {
+    let is_name = |old: &str| {
+        let rest = old.trim_start().strip_prefix("name");
+        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let mut lines: Vec<&str> = text.lines().collect();
+    match lines.iter().position(|old| is_name(old)) {
+        Some(at) => lines[at] = line,
+        None => lines.insert(0, line),
+    }
+    lines.join("\n") + "\n"
 }
 
 fn checked_name(name: String) -> Result<String> {

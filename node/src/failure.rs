@@ -7,7 +7,7 @@
 use std::fmt;
 
 use meshwork_protocol::store::StoreError;
-use meshwork_protocol::{JoinRefusal, Refusal, TicketError};
+use meshwork_protocol::{JoinRefusal, LinkCodeError, LinkRefusal, Refusal, TicketError};
 use serde::{Deserialize, Serialize};
 
 use crate::network::NetworkError;
@@ -211,6 +211,24 @@ impl From<Refusal> for Failure {
                 Self::peer("the space is not usable yet: no member has admitted this device")
                     .hint("keep a device that is a member online and reachable")
             }
+            Refusal::Removed { by } => Self::new(
+                FailureKind::Forbidden,
+                format!("this device was removed from the space, by {}", by.short()),
+            )
+            .hint("what was synced before stays readable here")
+            .hint("to come back, ask an admin for a ticket: meshwork invite SPACE"),
+            Refusal::Outranked => Self::new(
+                FailureKind::Forbidden,
+                "that member is nearer to the founder than this device's, so it cannot be changed from here",
+            )
+            .hint("ask the admin who let it in, or the founder"),
+            Refusal::UnknownMember => Self::not_found("no such member or device in the space")
+                .hint("list them: meshwork members SPACE"),
+            Refusal::UnknownInvite => {
+                Self::not_found("no such invite in the space").hint("list them: meshwork invites SPACE")
+            }
+            Refusal::UnknownLog => Self::not_found("the space has no such log")
+                .hint("list what is in quarantine: meshwork adopt SPACE"),
             Refusal::NotAllowed { needs } => Self::new(
                 FailureKind::Forbidden,
                 format!("this device's role does not allow it; the role `{needs}` would"),
@@ -225,6 +243,19 @@ impl From<Refusal> for Failure {
             Refusal::Edit(error) => Self::usage(error.to_string()),
             Refusal::TicketExpired => Self::peer("the ticket has expired")
                 .hint("ask for a new one: meshwork invite SPACE"),
+            Refusal::HasSpaces => {
+                Self::usage("this device has spaces, so it cannot become another member's")
+                    .hint("start in a new data directory, and link that: --data-dir DIR")
+            }
+            Refusal::CodeExpired => Self::peer("the code of the new device has expired")
+                .hint("show another on the new device: meshwork device link"),
+            Refusal::OwnDevice => Self::usage("the code is this device's own")
+                .hint("run the command on a device that is yours already"),
+            Refusal::WrongPhrase => Self::new(
+                FailureKind::Forbidden,
+                "the recovery phrase is not that of the member whose device this is",
+            )
+            .hint("see whose devices these are: meshwork device list"),
             Refusal::BadName => Self::usage("the name is empty, too long or reserved"),
             Refusal::Limit { what, max } => {
                 Self::usage(format!("a limit is reached: at most {max} {what}"))
@@ -242,6 +273,9 @@ impl From<JoinRefusal> for Failure {
             JoinRefusal::UsedUp => "the ticket has been used as often as it may be",
             JoinRefusal::BadProof => "the member that was asked does not accept the ticket's proof",
             JoinRefusal::Stranger => "the member that was asked does not know this device",
+            JoinRefusal::NotVouched => {
+                "the member that was asked does not believe that this device is one of a member's"
+            }
         };
         Self::peer(message).hint("ask for a new one: meshwork invite SPACE")
     }
@@ -253,6 +287,32 @@ impl From<TicketError> for Failure {
             TicketError::Newer => "install a newer version of meshwork",
             _ => "copy the whole line that `meshwork invite SPACE` printed",
         })
+    }
+}
+
+impl From<LinkCodeError> for Failure {
+    fn from(error: LinkCodeError) -> Self {
+        Self::usage(error.to_string()).hint(match error {
+            LinkCodeError::Newer => "install a newer version of meshwork",
+            _ => "copy the whole line that `meshwork device link` printed on the new device",
+        })
+    }
+}
+
+impl From<LinkRefusal> for Failure {
+    fn from(refusal: LinkRefusal) -> Self {
+        let failure = match refusal {
+            LinkRefusal::NotWaiting => Self::peer(
+                "the new device does not wait any more: its code has expired or been used",
+            ),
+            LinkRefusal::WrongCode => Self::peer("the new device shows another code by now"),
+            LinkRefusal::InUse => {
+                return Self::peer("the new device has spaces by now, so its member cannot change")
+                    .hint("start it in a new data directory, and link that: --data-dir DIR");
+            }
+            other => Self::peer(format!("the new device refused: {other:?}")),
+        };
+        failure.hint("show another on the new device: meshwork device link")
     }
 }
 

@@ -51,6 +51,21 @@ pub(crate) enum Protection<'a> {
     Keyring,
 }
 
+/// What it takes to write an identity again, protected as it is.
+///
+/// It opens nothing but what is in memory beside it.
+#[derive(Clone)]
+pub(crate) enum Reseal {
+    Plain,
+    Sealed { method: Method, key: Key },
+}
+
+/// An identity that is in use.
+pub(crate) struct Kept {
+    pub(crate) identity: Identity,
+    pub(crate) reseal: Reseal,
+}
+
 /// An identity file that is whole; its secrets may be under seal.
 pub(crate) enum Stored {
     Plain(Identity),
@@ -153,8 +168,18 @@ impl Stored {
     /// # Errors
     /// [`FailureKind::Sealed`] if what opens the seal is missing or wrong.
     pub(crate) fn open(&self, passphrase: Option<&Passphrase>) -> Result<Identity> {
+        self.keep(passphrase).map(|kept| kept.identity)
+    }
+
+    /// The identity, with what it takes to write it again; see [`Stored::open`].
+    ///
+    /// # Errors
+    /// As [`Stored::open`].
+    pub(crate) fn keep(&self, passphrase: Option<&Passphrase>) -> Result<Kept> {
         let sealed = match self {
-            Self::Plain(identity) => return Ok(identity.clone()),
+            Self::Plain(identity) => {
+                return Ok(Kept { identity: identity.clone(), reseal: Reseal::Plain });
+            }
             Self::Sealed(sealed) => sealed,
         };
         let (key, wrong) = match sealed.method {
@@ -166,11 +191,12 @@ impl Stored {
                 (keyring::get(&entry)?, "the key in the OS keyring is another one")
             }
         };
-        sealed.open(&key).ok_or_else(|| {
+        let identity = sealed.open(&key).ok_or_else(|| {
             Failure::new(FailureKind::Sealed, format!("the identity is sealed, and {wrong}"))
                 .hint("the file is whole: nothing is lost, try again")
                 .hint("if what opens it is lost, only the recovery phrase helps, as a new device: meshwork key recover")
-        })
+        })?;
+        Ok(Kept { identity, reseal: Reseal::Sealed { method: sealed.method, key } })
     }
 }
 
@@ -200,14 +226,14 @@ pub(crate) fn load_or_create(
     store_exists: bool,
     passphrase: Option<&Passphrase>,
     first_start: &dyn Fn(&Phrase),
-) -> Result<Identity> {
+) -> Result<Kept> {
     if let Some(stored) = read(data_dir)? {
         if stored.seal() != Seal::Passphrase && passphrase.is_some() {
             tracing::warn!(
                 "the identity is not sealed under a passphrase; the one given is unused"
             );
         }
-        return stored.open(passphrase);
+        return stored.keep(passphrase);
     }
     if store_exists {
         let path = path(data_dir);
@@ -221,8 +247,26 @@ pub(crate) fn load_or_create(
     let (identity, phrase) = Identity::create(&mut random::system()?);
     first_start(&phrase);
     let protection = passphrase.map_or(Protection::Plain, Protection::Passphrase);
-    write(data_dir, &identity, protection)?;
-    Ok(identity)
+    let (content, reseal) = render(&identity, protection)?;
+    files::write_private(&path(data_dir), &content)?;
+    Ok(Kept { identity, reseal })
+}
+
+/// Writes an identity whose card has changed, protected as before.
+///
+/// The old file holds the same secrets under the same protection, so it is not overwritten where it lay.
+///
+/// # Errors
+/// [`FailureKind::Storage`](crate::FailureKind::Storage); the file is whole in any case.
+pub(crate) fn recertify(data_dir: &Path, identity: &Identity, reseal: &Reseal) -> Result<()> {
+    let content = match reseal {
+        Reseal::Plain => render_plain(identity),
+        Reseal::Sealed { method, key } => {
+            let sealed = Sealed::seal(identity, *method, key, &mut random::system()?)?;
+            Zeroizing::new(sealed.bytes().to_vec())
+        }
+    };
+    files::write_private(&path(data_dir), &content)
 }
 
 /// Writes the identity of a data directory that has none.
@@ -230,7 +274,7 @@ pub(crate) fn load_or_create(
 /// # Errors
 /// [`FailureKind::Storage`](crate::FailureKind::Storage), or the keyring's.
 pub(crate) fn write(data_dir: &Path, identity: &Identity, protection: Protection) -> Result<()> {
-    files::write_private(&path(data_dir), &render(identity, protection)?)
+    files::write_private(&path(data_dir), &render(identity, protection)?.0)
 }
 
 /// Writes the identity of a data directory anew, protected in another way, and overwrites what was there.
@@ -246,7 +290,7 @@ pub(crate) fn rewrite(
     identity: &Identity,
     protection: Protection,
 ) -> Result<bool> {
-    let content = render(identity, protection)?;
+    let (content, _) = render(identity, protection)?;
     let overwritten = files::replace_secret(&path(data_dir), &content)?;
     files::clear_unfinished(data_dir)?;
     if let Stored::Sealed(Sealed { method: Method::Keyring { entry }, .. }) = before {
@@ -264,7 +308,7 @@ pub(crate) fn rewrite(
 /// [`FailureKind::Usage`](crate::FailureKind::Usage) if the file exists,
 /// [`FailureKind::Storage`](crate::FailureKind::Storage).
 pub(crate) fn write_backup(path: &Path, identity: &Identity, under: &Passphrase) -> Result<()> {
-    files::create_private(path, &render(identity, Protection::Passphrase(under))?)
+    files::create_private(path, &render(identity, Protection::Passphrase(under))?.0)
 }
 
 /// Puts a backup, sealed as it is, into a data directory that has no identity.
@@ -295,27 +339,29 @@ fn check_permissions(path: &Path) -> Result<()> {
     .hint("if somebody may have read it, start as a new device instead"))
 }
 
-fn render(identity: &Identity, protection: Protection) -> Result<Zeroizing<Vec<u8>>> {
+fn render(identity: &Identity, protection: Protection) -> Result<(Zeroizing<Vec<u8>>, Reseal)> {
     let rng = &mut random::system()?;
-    let sealed = match protection {
-        Protection::Plain => return Ok(render_plain(identity)),
+    let (sealed, method, key) = match protection {
+        Protection::Plain => return Ok((render_plain(identity), Reseal::Plain)),
         Protection::Passphrase(passphrase) => {
             let (costs, mut salt) = (Costs::USUAL, [0; 16]);
             rng.fill_bytes(&mut salt);
             let key = sealed::derive(passphrase, costs, &salt)?;
-            Sealed::seal(identity, Method::Passphrase { costs, salt }, &key, rng)?
+            let method = Method::Passphrase { costs, salt };
+            (Sealed::seal(identity, method, &key, rng)?, method, key)
         }
         Protection::Keyring => {
             let mut entry = [0; 16];
             let mut key: Key = Zeroizing::new([0; 32]);
             rng.fill_bytes(&mut entry);
             rng.fill_bytes(key.as_mut_slice());
-            let sealed = Sealed::seal(identity, Method::Keyring { entry }, &key, rng)?;
+            let method = Method::Keyring { entry };
+            let sealed = Sealed::seal(identity, method, &key, rng)?;
             keyring::put(&entry, &key)?;
-            sealed
+            (sealed, method, key)
         }
     };
-    Ok(Zeroizing::new(sealed.bytes().to_vec()))
+    Ok((Zeroizing::new(sealed.bytes().to_vec()), Reseal::Sealed { method, key }))
 }
 
 fn render_plain(identity: &Identity) -> Zeroizing<Vec<u8>> {
@@ -345,6 +391,15 @@ mod tests {
     use std::io::{Read as _, Seek as _};
 
     fn silent(_: &Phrase) {}
+
+    fn load_or_create(
+        dir: &Path,
+        store_exists: bool,
+        passphrase: Option<&Passphrase>,
+        first_start: &dyn Fn(&Phrase),
+    ) -> Result<Identity> {
+        super::load_or_create(dir, store_exists, passphrase, first_start).map(|kept| kept.identity)
+    }
 
     fn load(dir: &Path) -> Result<Identity> {
         load_or_create(dir, false, None, &silent)

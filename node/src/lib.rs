@@ -23,7 +23,9 @@ mod daemon;
 mod failure;
 mod files;
 mod identity;
+mod linking;
 mod lock;
+mod meant;
 mod network;
 mod node;
 mod random;
@@ -34,12 +36,13 @@ mod subscription;
 pub use builder::Builder;
 pub use failure::{Failure, FailureKind, Result};
 pub use identity::{PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARS_MIN, Passphrase};
+pub use linking::OwnDevice;
 pub use meshwork_crdt as crdt;
 pub use meshwork_crdt::{Edit, HybridTime, Kind, LogId, Object, Path, Shape, Text, Value};
 pub use meshwork_protocol::{
-    Action, Cause, Counters, DeviceId, Event, LinkView, MemberId, MemberView, ObjectEdit, ObjectId,
-    ObjectView, Phrase, Receipts, Rejection, Role, SpaceId, SpaceView, SyncView, Target, Ticket,
-    Time,
+    Action, Cause, Counters, DeviceId, Event, InviteView, LinkCode, LinkView, MemberId, MemberView,
+    ObjectEdit, ObjectId, ObjectView, OpId, Phrase, QuarantineView, Receipts, Rejection, Role,
+    RootWord, SpaceId, SpaceView, SyncView, Target, Ticket, Time,
 };
 pub use node::{Invitation, Node};
 pub use space::{Change, Frontier, Present, Put, Receipt, Snapshot, Space, Update, Watch};

@@ -4,7 +4,7 @@
 //! clones share one node. Deliberately not here: bringing it up (`builder.rs`), one space (`space.rs`).
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use libp2p::Multiaddr;
@@ -21,6 +21,7 @@ use crate::builder::Builder;
 use crate::clock;
 use crate::daemon::Engine;
 use crate::failure::{Failure, Result};
+use crate::linking::Owner;
 use crate::network::{self, Network, PeerKey};
 use crate::share::{ShareStatus, Shares};
 use crate::space::Space;
@@ -71,8 +72,8 @@ impl Drop for Inner {
 /// What a node is made of.
 pub(crate) struct Parts {
     pub(crate) device: DeviceId,
-    pub(crate) member: MemberId,
-    pub(crate) name: String,
+    pub(crate) owner: watch::Sender<Owner>,
+    pub(crate) name: RwLock<String>,
     pub(crate) data_dir: PathBuf,
     pub(crate) started: Time,
     pub(crate) engine: Engine,
@@ -115,13 +116,31 @@ impl Node {
     /// The member whose device this is.
     #[must_use]
     pub fn member(&self) -> MemberId {
-        self.inner.0.member
+        self.inner.0.owner.borrow().member
+    }
+
+    pub(crate) fn owner(&self) -> &watch::Sender<Owner> {
+        &self.inner.0.owner
     }
 
     /// What people call this device.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.inner.0.name
+    pub fn name(&self) -> String {
+        self.inner.0.name.read().expect("who writes the name does not panic").clone()
+    }
+
+    /// Calls this device something else, in every space it writes in, while it runs.
+    ///
+    /// # Errors
+    /// `FailureKind::Usage` if the name is empty or longer than 128 bytes, `FailureKind::NotRunning`.
+    pub async fn rename(&self, name: &str) -> Result<()> {
+        match self.engine().wish(Wish::RenameDevice { name: name.to_owned() }).await?? {
+            Outcome::Renamed => {}
+            other => return Err(unexpected(&other)),
+        }
+        let mut known = self.inner.0.name.write().expect("who writes the name does not panic");
+        name.clone_into(&mut known);
+        Ok(())
     }
 
     /// Where identity, store and state live.
@@ -167,7 +186,7 @@ impl Node {
         }
     }
 
-    fn own_addresses(&self) -> Vec<Multiaddr> {
+    pub(crate) fn own_addresses(&self) -> Vec<Multiaddr> {
         let parts = &self.inner.0;
         addresses::own(&parts.advertise, parts.network.listen_addresses(), parts.device)
     }
@@ -285,15 +304,19 @@ impl Node {
     }
 
     fn dial_ticket(&self, ticket: &Ticket) {
+        self.dial_device(ticket.inviter, &ticket.addresses);
+    }
+
+    /// Dials a device where it said it may be reached, and keeps that.
+    pub(crate) fn dial_device(&self, device: DeviceId, told: &[String]) {
         let parts = &self.inner.0;
-        let reachable: Vec<Multiaddr> = ticket
-            .addresses
+        let reachable: Vec<Multiaddr> = told
             .iter()
             .take(TICKET_ADDRESSES_MAX)
             .filter_map(|text| text.parse().ok())
-            .map(|address| addresses::leading_to(address, ticket.inviter))
+            .map(|address| addresses::leading_to(address, device))
             .collect();
-        if parts.book.remember(ticket.inviter, &reachable) {
+        if parts.book.remember(device, &reachable) {
             self.save_book();
         }
         for address in reachable {
@@ -377,7 +400,7 @@ impl Node {
         let traffic = parts.network.traffic();
         Ok(types::Status {
             device: parts.device.to_string(),
-            name: parts.name.clone(),
+            name: self.name(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             data_dir: parts.data_dir.clone(),
             online: !parts.network.paused(),

@@ -4,6 +4,7 @@
 //! and what peers are known to hold durably. Deliberately not here: how a plain value becomes an edit
 //! (`space/put.rs`), following changes (`space/watch.rs`).
 
+mod govern;
 mod merge;
 mod presence;
 mod put;
@@ -26,6 +27,7 @@ use crate::failure::{Failure, Result};
 use crate::node::{Invitation, Node, unexpected};
 use crate::subscription::{Notice, Subscription};
 
+pub(crate) use govern::device_meant;
 pub use merge::TextBase;
 pub(crate) use merge::splices;
 pub use presence::Present;

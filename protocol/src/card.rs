@@ -60,6 +60,11 @@ impl DeviceCard {
         Self { device, kem, member, certificate: Certificate { via, signature } }
     }
 
+    /// The device that vouches for this one; none if the member's root does.
+    pub(crate) fn certifier(&self) -> Option<DeviceId> {
+        self.certificate.via.last().map(|voucher| voucher.device)
+    }
+
     /// Whether the chain of signatures leads from the member's root to this device.
     pub(crate) fn certified(&self) -> bool {
         if self.certificate.via.len() > limits::VOUCHERS_MAX {

@@ -7,8 +7,9 @@
 
 use meshwork_crdt::Shape;
 
-use crate::ids::{DeviceId, LinkId, LogId, ObjectId, SpaceId, Time, WishId};
+use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, SpaceId, Time, WishId};
 use crate::input::Timer;
+use crate::linking::{LinkCode, LinkRefusal};
 use crate::rejection::Rejection;
 use crate::store::{StoreError, WriteBatch};
 use crate::ticket::Ticket;
@@ -142,6 +143,27 @@ pub enum Event {
         /// Why.
         reason: JoinRefusal,
     },
+    /// This device has become one of a member's; its spaces are being entered.
+    Linked {
+        /// Whose it is now.
+        member: MemberId,
+        /// The device that vouches for it.
+        by: DeviceId,
+        /// Where that may be reached, as multiaddresses.
+        addresses: Vec<String>,
+    },
+    /// A device has become one of this member's.
+    DeviceAdded {
+        /// Which.
+        device: DeviceId,
+    },
+    /// A device that was to become one of this member's does not.
+    DeviceDeclined {
+        /// Which.
+        device: DeviceId,
+        /// Why.
+        reason: LinkRefusal,
+    },
     /// A peer was reached that does not know the space this device wants to join, or will not say so.
     JoinUnanswered {
         /// Which space.
@@ -239,6 +261,12 @@ pub enum Outcome {
     Invited(Box<Ticket>),
     /// The join is on its way.
     Joining(SpaceId),
+    /// A code is shown, and this device waits to be made a member's.
+    AwaitingLink(Box<LinkCode>),
+    /// A device will be made this member's on the next link with it.
+    Adding(DeviceId),
+    /// This device is called something else.
+    Renamed,
     /// Members, roles or bounds have been changed.
     Governed,
     /// The edit is durable here.
@@ -264,6 +292,11 @@ pub enum Refusal {
     AlreadyMember,
     /// The space's key has not arrived yet.
     NotReady,
+    /// This device, or its member, has been taken out of the space.
+    Removed {
+        /// Who did it.
+        by: DeviceId,
+    },
     /// This device's role does not allow it.
     NotAllowed {
         /// The role that would.
@@ -288,6 +321,14 @@ pub enum Refusal {
     Edit(meshwork_crdt::EditError),
     /// The ticket has expired.
     TicketExpired,
+    /// This device has spaces, so it cannot become another member's.
+    HasSpaces,
+    /// The code of the new device has expired.
+    CodeExpired,
+    /// The code is this device's own.
+    OwnDevice,
+    /// The word is not that of this member's root key, or not about this.
+    WrongPhrase,
     /// A name is empty, too long or reserved.
     BadName,
     /// A named limit is reached.
@@ -312,4 +353,7 @@ pub enum JoinRefusal {
     BadProof,
     /// The member asked does not know this device as a member; it is sent the operations that say so.
     Stranger,
+    /// The member asked does not believe that this device is one of a member's: its voucher or the member has been
+    /// taken out, or is not known yet.
+    NotVouched,
 }

@@ -18,6 +18,7 @@ use crate::ids::{
 };
 use crate::keyring::{AtRest, EpochBirth, EpochKey, first16};
 use crate::layout::{self, SpaceRow};
+use crate::linking::{self, LinkRefusal};
 use crate::membership::{Cut, Membership, Op, OpBody, Role, Subject, join_proof};
 use crate::overlay::{Sample, Told};
 use crate::presence::Note;
@@ -26,8 +27,8 @@ use crate::session::{self, Shared, Side};
 use crate::store::Store;
 use crate::wire::{
     Ack, ChangedHead, Claim, Claims, Credit, Detail, Echo, Entries, Evidence, Frame, Heads, Hello,
-    Holds, LogHead, Marks, Next, Notes, Operations, Part as Parting, Peers, Presence, Range,
-    Refused, Spread, Tag,
+    Holds, Linking, LogHead, Marks, Next, Notes, Operations, Part as Parting, Peers, Presence,
+    Range, Refused, Spread, Tag,
 };
 use crate::{envelope, limits};
 
@@ -55,6 +56,12 @@ pub fn body_again(bytes: &[u8]) -> Option<Vec<u8>> {
 #[must_use]
 pub fn ticket_text(bytes: &[u8]) -> String {
     crate::ticket::text(bytes.to_vec())
+}
+
+/// The text of a new device's code with these bytes and a right checksum.
+#[must_use]
+pub fn code_text(bytes: &[u8]) -> String {
+    crate::ticket::pasted("meshworklink1", bytes.to_vec())
 }
 
 /// Whether bytes are a run that `writer` started its log in `space` with.
@@ -585,7 +592,7 @@ impl Member {
         let tag =
             if script.below(32) == 31 { Tag(u32::from(script.byte())) } else { shared.tag_out };
         let mut wrote = false;
-        let frame = match script.below(18) {
+        let frame = match script.below(19) {
             0 => Frame::Hello(Hello { nonce: script.array() }),
             1 => {
                 let (ours, theirs) = self.sides(ends);
@@ -674,6 +681,15 @@ impl Member {
             16 => {
                 let (device, number) = (self.somebody(script), script.number());
                 Frame::Notes(Notes { tag, device, number, eager: script.below(2) == 1 })
+            }
+            17 => {
+                let of = 1 + u16::from(script.byte() % 8);
+                let part = linking::Part { number: u16::from(script.byte()) % of, of };
+                Frame::Linking(match script.below(4) {
+                    0 => Linking::Taken,
+                    1 => Linking::Declined(LinkRefusal::NotWaiting),
+                    _ => Linking::Welcome { part, sealed: Bytes(script.bytes(200)) },
+                })
             }
             _ => Frame::Refused(Refused { tag, reason: JoinRefusal::Expired }),
         };

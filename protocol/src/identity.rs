@@ -107,16 +107,30 @@ impl Identity {
         self.card.member
     }
 
+    /// The device that vouches for this one; none if the member's root does.
+    #[must_use]
+    pub fn vouched_by(&self) -> Option<DeviceId> {
+        self.card.certifier()
+    }
+
     /// This device as others see it.
     pub(crate) fn card(&self) -> DeviceCard {
         self.card.clone()
     }
 
     /// The card of another device of the same member, vouched for by this one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "devices are linked by it"))]
     pub(crate) fn certify(&self, device: DeviceId, kem: [u8; 32]) -> DeviceCard {
         let sign = |message: &[u8]| self.sign(message);
         DeviceCard::certify(self.card.member, Some(&self.card), device, kem, sign)
+    }
+
+    /// Becomes a device of the member that a card names; tells whether the card is one of this device's.
+    pub(crate) fn recertify(&mut self, card: DeviceCard) -> bool {
+        let own = card.device == self.device() && card.kem == self.kem_public() && card.certified();
+        if own {
+            self.card = card;
+        }
+        own
     }
 
     /// The Ed25519 secret, for the transport that must prove the same identity.

@@ -4,7 +4,8 @@ use meshwork_crdt::{Edit, Shape};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, OpId, SpaceId, Time, WishId};
-use crate::membership::Role;
+use crate::linking::LinkCode;
+use crate::membership::{Role, RootWord};
 use crate::ticket::Ticket;
 
 /// One input of [`crate::Replica::handle`].
@@ -81,6 +82,25 @@ pub enum Wish {
         /// The ticket.
         ticket: Box<Ticket>,
     },
+    /// Show a code by which a device of a member can make this one another of its devices. It takes the place of
+    /// an earlier code; [`crate::Event::Linked`] tells when it has been used.
+    AwaitLink {
+        /// Where this device can be reached, as multiaddresses; copied into the code.
+        addresses: Vec<String>,
+    },
+    /// Make a new device, whose code this is, one of this member's, in all its spaces. Granted at once; the device
+    /// has become one with [`crate::Event::DeviceAdded`].
+    AddDevice {
+        /// The code.
+        code: Box<LinkCode>,
+        /// Where this device can be reached, as multiaddresses; told to the new one.
+        addresses: Vec<String>,
+    },
+    /// Call this device something else, in every space it writes in.
+    RenameDevice {
+        /// The name: 1 to 128 bytes, of which 64 characters are told.
+        name: String,
+    },
     /// Change who belongs to a space, or what counts in it.
     Govern {
         /// Which space.
@@ -125,6 +145,13 @@ pub enum Governance {
     RemoveDevice {
         /// Which.
         device: DeviceId,
+    },
+    /// Take one device of this member out by the word of the member's root key, which stands above all its devices.
+    RevokeDevice {
+        /// Which.
+        device: DeviceId,
+        /// The word, given for this device and this space.
+        word: RootWord,
     },
     /// Let nobody join by an invite any more.
     RevokeInvite {

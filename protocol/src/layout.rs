@@ -22,10 +22,16 @@ pub(crate) const KIND_VOICE: u8 = 22;
 pub(crate) const KIND_PARKED: u8 = 23;
 pub(crate) const KIND_HELD: u8 = 24;
 pub(crate) const KIND_SEEN: u8 = 25;
+pub(crate) const KIND_CARD: u8 = 26;
 
 /// The row that says which layout this is.
 pub(crate) fn format_key() -> Vec<u8> {
     b"f".to_vec()
+}
+
+/// The card that this device was given since its keys were made.
+pub(crate) fn card_key() -> Vec<u8> {
+    b"i".to_vec()
 }
 
 fn key(letter: u8, space: Pseudonym, rest: &[&[u8]]) -> Vec<u8> {

@@ -24,6 +24,7 @@ mod input;
 mod keyring;
 mod layout;
 pub mod limits;
+mod linking;
 mod membership;
 mod overlay;
 mod phrase;
@@ -47,14 +48,15 @@ pub use ids::{
     SpaceId, Time, WishId,
 };
 pub use input::{Action, Governance, Input, ObjectEdit, Target, Timer, Wish};
-pub use membership::Role;
+pub use linking::{LinkCode, LinkCodeError, LinkRefusal};
+pub use membership::{Role, RootWord};
 pub use overlay::{Happening, Move, Overlay, Sample, Told};
 pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, comparison_words};
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};
 pub use view::{
-    Counters, GreyView, LinkView, LogView, MemberReceipt, MemberView, ObjectView, PresenceView,
-    Receipts, SpaceView,
+    Counters, GreyView, InviteView, LinkView, LogView, MemberReceipt, MemberView, ObjectView,
+    PresenceView, QuarantineView, Receipts, SpaceView,
 };
 pub use why::{Cause, Here, Lacks, PeerWhy, SyncView, Why};

@@ -44,6 +44,8 @@ pub const SEEN_EVERY_MS: u64 = 60_000;
 pub const OBJECTS_PER_SPACE_MAX: usize = 100_000;
 /// Longest object or space name, in bytes.
 pub const NAME_BYTES_MAX: usize = 1024;
+/// Longest name of a device, in bytes.
+pub const DEVICE_NAME_BYTES_MAX: usize = 128;
 /// Longest canonical form of a shape, in bytes.
 pub const SHAPE_BYTES_MAX: usize = 4096;
 /// Most spaces on one device.
@@ -80,6 +82,14 @@ pub const OP_DEPS_MAX: usize = 64;
 pub const WRAPS_PER_OP_MAX: usize = 64;
 /// Most devices between a member's root and a device that it certifies.
 pub const VOUCHERS_MAX: usize = 8;
+/// Most spaces in one part of what a new device is given.
+pub const GRANTS_PER_PART_MAX: usize = 32;
+/// Most parts of what a new device is given.
+pub const WELCOME_PARTS_MAX: usize = SPACES_MAX / GRANTS_PER_PART_MAX;
+/// Most new devices that this one is about to make its member's at one time.
+pub const LINKINGS_MAX: usize = 4;
+/// How long a new device waits with one code at most, in milliseconds.
+pub const LINK_CODE_MS_MAX: u64 = 10 * 60 * 1000;
 /// Most links at one time.
 pub const LINKS_MAX: usize = 256;
 /// Entry bytes a peer may have on their way to us before we grant more.

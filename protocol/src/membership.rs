@@ -21,6 +21,7 @@ mod past;
 mod resolve;
 mod roster;
 
+pub use op::RootWord;
 pub(crate) use op::{Cut, Op, OpBody, Subject, join_proof};
 pub(crate) use roster::{Limit, Roster};
 
@@ -234,6 +235,20 @@ impl Membership {
         place.and_then(|place| self.counts.get(*place)).copied().unwrap_or(false)
     }
 
+    /// The latest operation that lets a member in or gives it a role, of those that count.
+    pub(crate) fn standing_of(&self, member: MemberId) -> Option<OpId> {
+        let number = self.members.0.get(&member).copied();
+        let gives = |node: &Node| match &node.op.body {
+            OpBody::Create { .. } | OpBody::Join { .. } => node.member == number,
+            OpBody::AddMember { .. } | OpBody::SetRole { .. } => {
+                node.target == number.map(Target::Member)
+            }
+            _ => false,
+        };
+        let mut latest = self.nodes.iter().zip(&self.counts).rev();
+        latest.find(|(node, counts)| **counts && gives(node)).map(|(node, _)| node.op.id)
+    }
+
     /// The operations nothing known builds on: what a new one names as predecessors.
     pub(crate) fn heads(&self) -> Vec<OpId> {
         self.heads.iter().take(limits::OP_DEPS_MAX).copied().collect()
@@ -244,30 +259,82 @@ impl Membership {
         self.nodes.iter().map(|node| &node.op)
     }
 
-    /// What shows a device that it has been taken out: the operations that did, and what they build on. None while
-    /// it is in, or if it never was.
+    /// What shows a device that it is not in, or not any more: the operations that took it out, or that may have voided
+    /// its entry, and what they build on. None while it is in, or if it never came.
     pub(crate) fn farewell(&self, device: DeviceId) -> Vec<&Op> {
-        let Some(known) = self.roster.devices.get(&device) else { return Vec::new() };
         if self.roster.role(device).is_some() {
             return Vec::new();
         }
-        let member = known.card.member;
-        let removals: Vec<usize> = (0..self.nodes.len())
-            .filter(|place| {
-                let body = self.nodes.get(*place).map(|node| &node.op.body);
-                self.counts.get(*place) == Some(&true)
-                    && matches!(body, Some(OpBody::Remove { subject, .. })
-                        if [Subject::Member(member), Subject::Device(device)].contains(subject))
-            })
+        let member = self.roster.devices.get(&device).map(|known| known.card.member);
+        let entries: Vec<(usize, &Node)> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.op.author == device && node.op.card().is_some())
             .collect();
-        let shows = |place: usize| {
-            let past = |removal: &usize| {
-                self.nodes.get(*removal).is_some_and(|node| node.past.contains(place))
+        let takes = |(place, node): &(usize, &Node)| {
+            let apart = |(at, entry): &(usize, &Node)| {
+                !node.past.contains(*at) && !entry.past.contains(*place)
             };
-            removals.contains(&place) || removals.iter().any(past)
+            self.counts.get(*place) == Some(&true)
+                && match (&node.op.body, member) {
+                    (OpBody::Remove { subject, .. }, Some(member)) => {
+                        [Subject::Member(member), Subject::Device(device)].contains(subject)
+                    }
+                    (body, None) => resolve::restricts(body) && entries.iter().any(apart),
+                    _ => false,
+                }
+        };
+        let taking: Vec<(usize, &Node)> = self.nodes.iter().enumerate().filter(takes).collect();
+        let shows = |place: usize| {
+            taking.iter().any(|(at, node)| *at == place || node.past.contains(place))
         };
         let nodes = self.nodes.iter().enumerate();
         nodes.filter(|(place, _)| shows(*place)).map(|(_, node)| &node.op).collect()
+    }
+
+    /// Who let each device in that came by an invite or was vouched for by another device.
+    pub(crate) fn let_in(&self) -> BTreeMap<DeviceId, DeviceId> {
+        let entries = self.nodes.iter().zip(&self.counts).filter(|(_, counts)| **counts);
+        let by = |node: &Node| match &node.op.body {
+            OpBody::Join { .. } => Some(self.nodes.get(node.invite?)?.op.author),
+            OpBody::AddDevice { card } => card.certifier(),
+            _ => None,
+        };
+        entries.filter_map(|(node, _)| Some((node.op.author, by(node)?))).collect()
+    }
+
+    /// Who took a device or its member out; none while it is in, or if it never was.
+    pub(crate) fn removed_by(&self, device: DeviceId) -> Option<DeviceId> {
+        let known = self.roster.devices.get(&device)?;
+        if self.roster.role(device).is_some() {
+            return None;
+        }
+        let subjects = [Subject::Member(known.card.member), Subject::Device(device)];
+        let removes = |(node, counts): &(&Node, &bool)| {
+            **counts
+                && matches!(&node.op.body, OpBody::Remove { subject, .. } if subjects.contains(subject))
+        };
+        let last = self.nodes.iter().zip(&self.counts).rev().find(removes);
+        last.map(|(node, _)| node.op.author)
+    }
+
+    /// Those of some operations, told by a device that is no member here, that are to be believed: all if they make it a
+    /// member to whom somebody who may has handed a key; of one that was let in before, those by devices that were,
+    /// if they change who is in.
+    pub(crate) fn news(&self, space: SpaceId, from: DeviceId, ops: &[Op]) -> Vec<Op> {
+        let mut then = self.clone();
+        then.insert(space, ops.to_vec());
+        let (before, after) = (&self.roster, &then.roster);
+        let handed = |epoch: &roster::Epoch| epoch.wraps.contains_key(&from);
+        if after.may(from, Role::Relay) && after.epochs.values().any(handed) {
+            return ops.to_vec();
+        }
+        let known = before.devices.contains_key(&from) || after.devices.contains_key(&from);
+        let changed = (&before.members, &before.devices) != (&after.members, &after.devices);
+        let mut news = ops.to_vec();
+        news.retain(|op| known && changed && after.devices.contains_key(&op.author));
+        news
     }
 
     /// A hash of the whole set.

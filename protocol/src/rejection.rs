@@ -35,6 +35,10 @@ pub enum Rejection {
     OverCredit,
     /// Frames faster than allowed, for so long that the peer must know; they were dropped unread.
     Flood,
+    /// A welcome to a member that this device does not wait for; state unchanged.
+    NotWaiting,
+    /// A welcome that does not open with the code this device shows, or does not fit it; state unchanged.
+    BadWelcome,
 }
 
 impl Rejection {
@@ -50,7 +54,9 @@ impl Rejection {
             | Self::BadOperation
             | Self::BadNote
             | Self::OverLimit
-            | Self::OverCredit => 4,
+            | Self::OverCredit
+            | Self::NotWaiting => 4,
+            Self::BadWelcome => 50,
             // A fork is its author's doing, not that of whoever brings it.
             Self::Forked
             | Self::NotProven
@@ -77,6 +83,8 @@ impl fmt::Display for Rejection {
             Self::OverLimit => "more than a limit allows",
             Self::OverCredit => "more entries than were granted",
             Self::Flood => "more frames than allowed, for too long",
+            Self::NotWaiting => "a welcome that is not waited for",
+            Self::BadWelcome => "a welcome that does not open or does not fit",
         })
     }
 }

@@ -33,6 +33,7 @@ mod admission;
 mod forks;
 mod govern;
 mod heads;
+mod linking;
 mod links;
 mod presence;
 mod receipts;
@@ -54,6 +55,7 @@ pub struct Replica {
     conduct: Conduct,
     /// What came of the last session with each device about each space.
     ended: BTreeMap<(DeviceId, SpaceId), (Time, SyncView)>,
+    linking: linking::Links,
     counters: Counters,
     /// Where peers can reach this device.
     addresses: Vec<String>,
@@ -107,6 +109,7 @@ impl Replica {
             sessions: BTreeMap::new(),
             conduct: Conduct::default(),
             ended: BTreeMap::new(),
+            linking: linking::Links::default(),
             counters: Counters::default(),
             addresses: Vec::new(),
             overlays: BTreeMap::new(),
@@ -116,6 +119,8 @@ impl Replica {
         let mut effects = Effects::default();
         let mut turn = turn!(replica, now, rng, &mut effects);
         read_format(&mut turn);
+        replica.read_card(now, rng, &mut effects);
+        let mut turn = turn!(replica, now, rng, &mut effects);
         let (from, to) = layout::prefix_range(b"s".to_vec());
         for (key, _) in turn.scan(&from, &to, limits::SPACES_MAX) {
             let Some(pseudonym) = key.last_chunk::<16>() else { continue };
@@ -137,6 +142,12 @@ impl Replica {
     #[must_use]
     pub fn device(&self) -> DeviceId {
         self.identity.device()
+    }
+
+    /// The keys of this device, with the card it has now: linking gives it another.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Writes changed objects to the store after this many applied entries instead of

@@ -10,6 +10,7 @@ use meshwork_crdt::{HybridTime, Value};
 use zeroize::Zeroizing;
 
 use crate::body::{Body, Voice};
+use crate::effect::Refusal;
 use crate::entry::{Bytes, Head, LogOpening, Opened, Opening, SealedRun, Under, VerifiedRun};
 use crate::ids::{DeviceId, EntryHash, EpochId, LogId, ObjectId, Pseudonym, SpaceId};
 use crate::keyring::{EpochKey, Keyring, first16};
@@ -281,6 +282,14 @@ impl Space {
             // It is given no key.
             Some(Role::Relay) => true,
             Some(_) => self.keyring.iter().next().is_some(),
+        }
+    }
+
+    /// Why a space that is not ready refuses what is wished of it.
+    pub(crate) fn not_ready(&self) -> Refusal {
+        match self.membership.removed_by(self.own.device) {
+            Some(by) if self.joining.is_none() => Refusal::Removed { by },
+            _ => Refusal::NotReady,
         }
     }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -91,29 +92,43 @@ impl FromStr for Ticket {
     type Err = TicketError;
 
     fn from_str(text: &str) -> Result<Self, TicketError> {
-        let text = text.trim();
-        let encoded = text.strip_prefix(PREFIX).ok_or(TicketError::NotATicket)?;
-        if encoded.len() > limits::TICKET_CHARS_MAX {
-            return Err(TicketError::Damaged);
-        }
-        let bytes = from_base32(encoded).ok_or(TicketError::Damaged)?;
-        let at = bytes.len().checked_sub(CHECKSUM_BYTES).ok_or(TicketError::Damaged)?;
-        let (body, sum) = bytes.split_at(at);
-        if sum != checksum(body) {
-            return Err(TicketError::Damaged);
-        }
-        match envelope::split(body) {
-            Some(newer) if newer.version > VERSION => Err(TicketError::Newer),
-            _ => envelope::open(VERSION, KIND_TICKET, body).ok_or(TicketError::Damaged),
-        }
+        unpasted(PREFIX, VERSION, KIND_TICKET, text)
     }
 }
 
-/// What is pasted: the bytes and their checksum.
-pub(crate) fn text(mut bytes: Vec<u8>) -> String {
+/// What is pasted of a ticket: the bytes and their checksum.
+pub(crate) fn text(bytes: Vec<u8>) -> String {
+    pasted(PREFIX, bytes)
+}
+
+/// What is pasted of an envelope: a prefix, the bytes and their checksum.
+pub(crate) fn pasted(prefix: &str, mut bytes: Vec<u8>) -> String {
     let sum = checksum(&bytes);
     bytes.extend_from_slice(&sum);
-    format!("{PREFIX}{}", to_base32(&bytes))
+    format!("{prefix}{}", to_base32(&bytes))
+}
+
+/// Reads what [`pasted`] wrote.
+pub(crate) fn unpasted<T: Serialize + DeserializeOwned>(
+    prefix: &str,
+    version: u8,
+    kind: u8,
+    text: &str,
+) -> Result<T, TicketError> {
+    let encoded = text.trim().strip_prefix(prefix).ok_or(TicketError::NotATicket)?;
+    if encoded.len() > limits::TICKET_CHARS_MAX {
+        return Err(TicketError::Damaged);
+    }
+    let bytes = from_base32(encoded).ok_or(TicketError::Damaged)?;
+    let at = bytes.len().checked_sub(CHECKSUM_BYTES).ok_or(TicketError::Damaged)?;
+    let (body, sum) = bytes.split_at(at);
+    if sum != checksum(body) {
+        return Err(TicketError::Damaged);
+    }
+    match envelope::split(body) {
+        Some(newer) if newer.version > version => Err(TicketError::Newer),
+        _ => envelope::open(version, kind, body).ok_or(TicketError::Damaged),
+    }
 }
 
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {

@@ -3,7 +3,7 @@
 use meshwork_crdt::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, SpaceId, Time};
+use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, OpId, SpaceId, Time};
 use crate::membership::Role;
 use crate::rejection::Rejection;
 use crate::why::SyncView;
@@ -19,6 +19,8 @@ pub struct SpaceView {
     pub ready: bool,
     /// What this device may do.
     pub role: Option<Role>,
+    /// Who took this device or its member out, if somebody has.
+    pub removed_by: Option<DeviceId>,
     /// The log this device writes.
     pub own_log: Option<LogId>,
     /// Entries held, all logs together.
@@ -84,6 +86,10 @@ pub struct MemberView {
     pub missing: u64,
     /// When it was last there, over a link that had proven the space, if ever; up to a minute ago.
     pub last_seen: Option<Time>,
+    /// Entries of its logs that do not count here.
+    pub quarantined: u64,
+    /// The device that made the invite it came by, or that vouches for it; none for a founder.
+    pub let_in_by: Option<DeviceId>,
 }
 
 /// What the members of a space are known to hold durably, by their own word; a lower bound.
@@ -120,6 +126,40 @@ pub struct PresenceView {
     pub this_device: bool,
     /// What it says.
     pub value: Vec<u8>,
+}
+
+/// What is in quarantine of one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineView {
+    /// Who wrote it.
+    pub device: DeviceId,
+    /// Whose device it is or was.
+    pub member: MemberId,
+    /// What it calls itself.
+    pub name: String,
+    /// The logs that an admin may adopt.
+    pub logs: Vec<LogId>,
+    /// How many entries do not count.
+    pub entries: u64,
+}
+
+/// One invite of a space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteView {
+    /// The invite.
+    pub id: OpId,
+    /// What whoever joins by it may do.
+    pub role: Role,
+    /// How many devices may join by it.
+    pub uses: u32,
+    /// How many have.
+    pub used: u32,
+    /// Honest members refuse newcomers by it after this moment.
+    pub expires: Time,
+    /// Whether it has been revoked.
+    pub revoked: bool,
+    /// Who made it.
+    pub by: DeviceId,
 }
 
 /// One live link.

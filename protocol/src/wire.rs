@@ -10,6 +10,7 @@ use crate::entry::{Bytes, Head, Signature};
 use crate::envelope;
 use crate::ids::{DeviceId, LogId};
 use crate::limits;
+use crate::linking::{self, LinkRefusal};
 use crate::overlay::Told;
 use crate::presence::Note;
 use crate::rejection::Rejection;
@@ -226,6 +227,18 @@ pub(crate) struct Notes {
     pub eager: bool,
 }
 
+/// About making the device at one end one of the other's member. Append-only: the order of variants is the wire
+/// format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Linking {
+    /// A part of what a new device is given.
+    Welcome { part: linking::Part, sealed: Bytes },
+    /// The sender has taken it all, durably.
+    Taken,
+    /// The sender does not become the receiver's.
+    Declined(LinkRefusal),
+}
+
 /// One message between two devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -246,6 +259,7 @@ pub(crate) enum Frame {
     Echo(Echo),
     Presence(Presence),
     Notes(Notes),
+    Linking(Linking),
 }
 
 impl Frame {
@@ -268,6 +282,7 @@ impl Frame {
             Self::Echo(body) => envelope::wrap(VERSION, 15, body),
             Self::Presence(body) => envelope::wrap(VERSION, 16, body),
             Self::Notes(body) => envelope::wrap(VERSION, 17, body),
+            Self::Linking(body) => envelope::wrap(VERSION, 20, body),
         }
     }
 
@@ -302,6 +317,7 @@ impl Frame {
             15 => envelope::body(body).map(Self::Echo),
             16 => envelope::body(body).map(Self::Presence),
             17 => envelope::body(body).map(Self::Notes),
+            20 => envelope::body(body).map(Self::Linking),
             _ => return Ok(None),
         };
         let frame = frame.ok_or(Rejection::Malformed)?;
@@ -322,6 +338,7 @@ impl Frame {
             Self::Presence(presence) => {
                 presence.note.ciphertext.0.len() <= limits::PRESENCE_CIPHERTEXT_BYTES_MAX
             }
+            Self::Linking(Linking::Welcome { part, .. }) => part.bounded(),
             _ => true,
         }
     }

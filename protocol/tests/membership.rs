@@ -99,7 +99,7 @@ fn a_removed_reader_has_no_key_of_what_comes_after() {
     assert_eq!(mesh.get(1, space, "a"), Some(Value::from("for all")));
     let member = mesh.member(1);
     mesh.govern(0, space, Governance::RemoveMember { member }).unwrap();
-    assert_eq!(refused(&mut mesh, 1, space), Refusal::NotAllowed { needs: Role::Write });
+    assert_eq!(refused(&mut mesh, 1, space), Refusal::Removed { by: mesh.id(0) });
     mesh.recorded.clear();
     mesh.set(0, space, "a", "for the others");
     assert_eq!(mesh.get(2, space, "a"), Some(Value::from("for the others")));

@@ -16,9 +16,11 @@ use meshwork_crdt::{Kind, Object};
 use meshwork_protocol::{LogView, ObjectEdit, SpaceView, Ticket};
 use serde::de::DeserializeOwned;
 
+use super::govern;
 use super::guard::{Guard, require_own_origin, require_token};
+use super::linking;
 use super::types::{
-    CreateSpace, Digest, Edited, Edits, Explanation, Invite, Invited, Join, Member, ObjectQuery,
+    CreateSpace, Digest, Edited, Edits, Explanation, Invite, Invited, Join, ObjectQuery,
     ObjectSummary, ObjectValue, Online, Peer, Presence, Present, PutObject, Receipts, ShareFolder,
     SpaceStatus, Status, Waiting, WatchQuery, Why,
 };
@@ -31,7 +33,7 @@ use crate::space::{Put, Receipt, Space, TextBase, no_object, no_place};
 /// Longest request body.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Longest wait a request may ask for.
-const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait for other devices unless told otherwise.
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -46,8 +48,7 @@ pub(super) fn router(node: Node, guard: Arc<Guard>) -> Router {
         .route("/shares", get(shares).post(share))
         .route("/spaces", get(spaces).post(create_space))
         .route("/spaces/{space}", get(space))
-        .route("/spaces/{space}/invites", post(invite))
-        .route("/spaces/{space}/members", get(members))
+        .route("/spaces/{space}/invites", get(govern::invites).post(invite))
         .route("/spaces/{space}/receipts", get(receipts))
         .route("/spaces/{space}/why", get(why))
         .route("/spaces/{space}/presence", get(presences).put(present).delete(absent))
@@ -57,6 +58,8 @@ pub(super) fn router(node: Node, guard: Arc<Guard>) -> Router {
         .route("/spaces/{space}/explain/{*name}", get(explain))
         .route("/spaces/{space}/objects", get(objects))
         .route("/spaces/{space}/objects/{*name}", get(object).put(put_object).delete(delete_object))
+        .merge(govern::router())
+        .merge(linking::router())
         .layer(from_fn_with_state(guard.clone(), require_token));
     Router::new()
         .route("/", get(dashboard))
@@ -77,7 +80,7 @@ impl IntoResponse for Failure {
 }
 
 /// A JSON body; a wrong one is a usage failure.
-struct Body<T>(T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
@@ -165,7 +168,7 @@ async fn space(State(node): State<Node>, Path(space): Path<String>) -> Result<Js
     Ok(Json(space_status(&space).await?))
 }
 
-async fn space_status(space: &Space) -> Result<SpaceStatus> {
+pub(super) async fn space_status(space: &Space) -> Result<SpaceStatus> {
     let view: SpaceView = space.view().await?;
     Ok(SpaceStatus::new(&view, &space.members().await?))
 }
@@ -206,11 +209,6 @@ async fn join(State(node): State<Node>, Body(wanted): Body<Join>) -> Result<Json
     let timeout = wanted.timeout_ms.map_or(JOIN_TIMEOUT, Duration::from_millis).min(WAIT_MAX);
     let space = node.join(&ticket, timeout).await?;
     Ok(Json(space_status(&space).await?))
-}
-
-async fn members(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Vec<Member>>> {
-    let members = node.resolve(&space).await?.members().await?;
-    Ok(Json(members.into_iter().map(Member::from).collect()))
 }
 
 async fn receipts(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<Receipts>> {

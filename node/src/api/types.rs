@@ -2,6 +2,9 @@
 //!
 //! Ids are their printed form. Times are milliseconds since the Unix epoch, durations say their unit.
 
+mod linking;
+mod membership;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +21,9 @@ use crate::daemon::GroupCounters;
 use crate::failure::{Failure, Result};
 use crate::network;
 use crate::space::{self, Change, Frontier, Receipt, Snapshot, TextBase};
+
+pub use linking::{AddDevice, AwaitLinked, InSpaces, Linked, Name, OwnDevice, Revoke, ShownCode};
+pub use membership::{Adopt, Adopted, InviteState, Member, Quarantined, SetRole};
 
 /// Where a running daemon can be talked to; the content of `api.json` in its data directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,12 +78,17 @@ pub struct SpaceStatus {
     pub ready: bool,
     /// What this device may do.
     pub role: Option<Role>,
+    /// The device that took this one, or its member, out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_by: Option<String>,
     /// Live objects.
     pub objects: usize,
     /// Entries held.
     pub entries: u64,
     /// Entries held that cannot be applied yet.
     pub waiting: u64,
+    /// Entries held that do not count, since their writers had lost the right to write.
+    pub quarantined: u64,
     /// Member devices, this one included.
     pub devices: usize,
     /// Other devices with a link that shares the space.
@@ -127,50 +138,16 @@ impl SpaceStatus {
             name: space.name.clone(),
             ready: space.ready,
             role: space.role,
+            removed_by: space.removed_by.map(|device| device.to_string()),
             objects: space.objects,
             entries: space.entries,
             waiting: space.waiting,
+            quarantined: space.quarantined,
             devices: members.len(),
             connected: others().filter(|member| !member.links.is_empty()).count(),
             confirmed: others().filter(|member| member.behind == 0).count(),
             in_sync: others().filter(|member| member.missing == 0).count(),
             lagging,
-        }
-    }
-}
-
-/// One member device of a space.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// The device.
-    pub device: String,
-    /// What it calls itself.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// Whether it is the device that answers.
-    pub this_device: bool,
-    /// Whether there is a link with it that shares the space.
-    pub connected: bool,
-    /// Entries of this device that it is not known to hold durably.
-    pub behind: u64,
-    /// Entries held here, of all devices, that it is not known to hold durably.
-    pub missing: u64,
-    /// When it was last there, if ever.
-    pub last_seen_ms: Option<u64>,
-}
-
-impl From<MemberView> for Member {
-    fn from(view: MemberView) -> Self {
-        Self {
-            device: view.device.to_string(),
-            name: view.name,
-            role: view.role,
-            this_device: view.this_device,
-            connected: !view.links.is_empty(),
-            behind: view.behind,
-            missing: view.missing,
-            last_seen_ms: view.last_seen.map(|at| at.0),
         }
     }
 }

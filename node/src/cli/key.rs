@@ -57,7 +57,9 @@ pub(super) struct Show {}
 /// Make a new device of a member whose recovery phrase you have.
 ///
 /// Reads the 24 words from standard input, in any case and over as many lines as you like. The data directory must
-/// hold no keys and no store yet. The new device is in no space yet: each has to be joined with a ticket.
+/// hold no keys and no store yet. The new device is in no space yet: any ticket of a space that the member is in, whatever
+/// its role, lets it in as one of the member's devices. If another device of the member is at hand, link instead
+/// (meshwork device link), which needs no tickets.
 #[derive(Debug, Args)]
 pub(super) struct Recover {
     #[command(flatten)]
@@ -103,7 +105,7 @@ pub(super) struct Backup {
 /// Put the keys of a backup into an empty data directory, sealed as they are.
 ///
 /// Only for a device that is gone for good. Two that run with the same keys are clones: both write into one log, which
-/// the others notice and then believe neither. For a second device use `meshwork key recover`.
+/// the others notice and then believe neither. For a second device use `meshwork device link`.
 #[derive(Debug, Args)]
 pub(super) struct Restore {
     /// A file that `meshwork key backup` wrote.
@@ -181,9 +183,10 @@ impl Recover {
         identity::write(data_dir, &identity, protection(passphrase.as_ref()))?;
         show(context, data_dir, &present(data_dir)?)?;
         context.terminal.talk("this is a new device of that member; it is in no space yet");
-        context
-            .terminal
-            .talk("run it: meshwork up; then join spaces with tickets: meshwork join TICKET");
+        context.terminal.talk(
+            "run it: meshwork up; then join with tickets, as the same member: meshwork join TICKET",
+        );
+        context.terminal.talk("revoke a lost device: meshwork device revoke DEVICE --phrase");
         Ok(())
     }
 }
@@ -400,7 +403,7 @@ impl Report {
 }
 
 /// Reads the 24 words: all of standard input, or from a terminal until they are there or a line is empty.
-fn read_phrase(context: &Context) -> Result<Phrase> {
+pub(super) fn read_phrase(context: &Context) -> Result<Phrase> {
     let stdin = io::stdin();
     let asked = stdin.is_terminal();
     if asked {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::Context;
+use super::members::short;
 use super::terminal::{counted, table};
 use crate::api::ago;
 use crate::api::types::{CreateSpace, Lagging, SpaceStatus};
@@ -46,7 +47,17 @@ impl Space {
 
 fn row(space: &SpaceStatus) -> Vec<String> {
     let role = space.role.map_or_else(|| "-".to_owned(), |role| role.to_string());
-    vec![space.name.clone(), space.id.clone(), role, sync_state(space)]
+    let mut state = sync_state(space);
+    if space.quarantined > 0 {
+        state.push_str(&format!("; {}", in_quarantine(space)));
+    }
+    vec![space.name.clone(), space.id.clone(), role, state]
+}
+
+/// How much does not count, in words.
+pub(super) fn in_quarantine(space: &SpaceStatus) -> String {
+    let entries = counted(space.quarantined, "entry is", "entries are");
+    format!("{entries} in quarantine (meshwork adopt {})", space.name)
 }
 
 /// Devices that are behind of which so many are named.
@@ -64,7 +75,9 @@ fn behind(one: &Lagging) -> String {
 /// How far others are known to have a space, in words.
 pub(super) fn sync_state(space: &SpaceStatus) -> String {
     let others = space.devices.saturating_sub(1);
-    if !space.ready {
+    if let Some(by) = &space.removed_by {
+        format!("this device was removed, by {}", short(by))
+    } else if !space.ready {
         "waiting to be admitted".to_owned()
     } else if space.waiting > 0 {
         format!("{} for others", counted(space.waiting, "entry waits", "entries wait"))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Context;
-use super::space::sync_state;
+use super::space::{in_quarantine, sync_state};
 use super::terminal::{counted, table};
 use crate::api::types;
 use crate::failure::Result;
@@ -37,7 +37,8 @@ fn human(status: &types::Status, dashboard: &str) -> String {
     rows.push(row("dashboard", dashboard.to_owned()));
     rows.push(row("peers", status.peers.to_string()));
     for space in &status.spaces {
-        let role = space.role.map_or_else(|| "no role yet".to_owned(), |role| role.to_string());
+        let none = if space.removed_by.is_some() { "no role any more" } else { "no role yet" };
+        let role = space.role.map_or_else(|| none.to_owned(), |role| role.to_string());
         rows.push(row(
             "space",
             format!(
@@ -50,6 +51,9 @@ fn human(status: &types::Status, dashboard: &str) -> String {
                 sync_state(space)
             ),
         ));
+        if space.quarantined > 0 {
+            rows.push(row("", in_quarantine(space)));
+        }
     }
     table(&rows)
 }

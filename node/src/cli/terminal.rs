@@ -82,6 +82,29 @@ impl Terminal {
         spinner
     }
 
+    /// Asks the person at the terminal whether to go on, unless they said so beforehand.
+    ///
+    /// # Errors
+    /// [`FailureKind::Usage`](crate::FailureKind::Usage) if they do not want to, or nobody can be asked.
+    pub(super) fn confirm(&self, question: &str, yes: bool) -> Result<()> {
+        if yes {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() {
+            return Err(Failure::usage("this has to be confirmed, and there is nobody to ask")
+                .hint("if you are sure: --yes"));
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Failure::usage(format!("cannot ask: {error}")))?;
+        match answer.trim().to_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Failure::usage("nothing was done")),
+        }
+    }
+
     /// Tells why the command failed.
     pub(super) fn failed(&self, failure: &Failure) {
         if self.json {

@@ -189,7 +189,7 @@ fn announce(node: &Node, phrase: FirstPhrase, context: &Context) -> Result<()> {
     let started = Started {
         device: node.device().to_string(),
         member: node.member().to_string(),
-        name: node.name().to_owned(),
+        name: node.name(),
         data_dir: node.data_dir().display().to_string(),
         listening: node.listening(),
         api: format!("http://{}", endpoint.address),

@@ -202,6 +202,24 @@ impl Device {
         Watching { child, messages }
     }
 
+    /// Waits to be made another member's: a running `device link --json`, whose first message has the code.
+    pub fn link(&self) -> Watching {
+        let mut child = command()
+            .args(["--json", "--data-dir", self.path_text(), "device", "link"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the wait can be started");
+        let messages = lines(child.stdout.take().expect("the output is piped"));
+        Watching { child, messages }
+    }
+
+    /// Runs a command with something on its standard input.
+    pub fn told(&self, args: &[&str], input: &str) -> Ran {
+        let mut all = vec!["--data-dir", self.path_text()];
+        all.extend(args);
+        meshwork_with(&all, input, &[])
+    }
+
     /// Sends a raw request to the API; returns status and body.
     pub fn request(
         &self,
@@ -252,7 +270,7 @@ impl Drop for Device {
     }
 }
 
-/// A running `watch --json`.
+/// A running command that goes on printing JSON.
 pub struct Watching {
     child: Child,
     messages: mpsc::Receiver<String>,

@@ -6,5 +6,7 @@ mod failures;
 mod keys;
 mod kill;
 mod lan;
+mod linking;
+mod members;
 mod sharing;
 mod why;

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use meshwork_protocol::fuzzing::{self, Script};
-use meshwork_protocol::{DeviceId, Identity, Pseudonym, SpaceId, Ticket};
+use meshwork_protocol::{DeviceId, Identity, LinkCode, Pseudonym, SpaceId, Ticket};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
@@ -89,7 +89,11 @@ fn arbitrary(bytes: &[u8]) {
     if let Ok(ticket) = fuzzing::ticket_text(bytes).parse::<Ticket>() {
         assert_eq!(ticket.to_string(), fuzzing::ticket_text(bytes), "a second form of a ticket");
     }
+    if let Ok(code) = fuzzing::code_text(bytes).parse::<LinkCode>() {
+        assert_eq!(code.to_string(), fuzzing::code_text(bytes), "a second form of a code");
+    }
     let _ = String::from_utf8_lossy(bytes).parse::<Ticket>();
+    let _ = String::from_utf8_lossy(bytes).parse::<LinkCode>();
     let known = SAMPLES.operations.iter().any(|operation| operation == bytes);
     assert_eq!(fuzzing::operation_verifies(SAMPLES.space, bytes), known);
 }

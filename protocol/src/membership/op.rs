@@ -3,6 +3,9 @@
 //! Bytes in → [`Op`], whose signature, form and self-contained proofs have been checked; whether it *counts* is
 //! for the roster to say. Each names its predecessors, so every operation fixes its own causal past.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::card::DeviceCard;
@@ -10,9 +13,13 @@ use crate::entry::{Bytes, Head, LogOpening, Signature};
 use crate::envelope;
 use crate::fork::ForkProof;
 use crate::identity::{self, Identity};
-use crate::ids::{DeviceId, EpochId, LogId, MemberId, OpId, Pseudonym, SpaceId, Time};
+use crate::ids::{
+    DeviceId, EpochId, LogId, MemberId, NotAnId, OpId, Pseudonym, SpaceId, Time, from_base32,
+    to_base32,
+};
 use crate::keyring::{LINKED_KEY_BYTES, WRAP_BYTES};
 use crate::limits;
+use crate::phrase::Phrase;
 use crate::rejection::Rejection;
 
 use super::Role;
@@ -37,11 +44,13 @@ pub(crate) struct Cut {
     pub head: Head,
 }
 
-/// The word of a member's root key that one of its devices is to be revoked.
+/// The word of a member's root key that one of its devices is to be revoked in one space, by way of another device.
+///
+/// It is no secret, and good for nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RootWord {
-    pub member: MemberId,
-    pub signature: Signature,
+pub struct RootWord {
+    pub(crate) member: MemberId,
+    pub(crate) signature: Signature,
 }
 
 /// What an operation does. Append-only: the order of variants is the wire format.
@@ -154,8 +163,9 @@ impl Op {
         }
     }
 
-    pub(crate) fn is_join(&self) -> bool {
-        matches!(self.body, OpBody::Join { .. })
+    /// Whether the author enters the space by it, on its own word.
+    pub(crate) fn enters(&self) -> bool {
+        matches!(self.body, OpBody::Join { .. } | OpBody::AddDevice { .. })
     }
 
     pub(crate) fn is_plea(&self) -> bool {
@@ -210,6 +220,16 @@ impl OpBody {
 }
 
 impl RootWord {
+    /// The word of the member whose phrase this is; `author` is the device that will revoke `device`.
+    #[must_use]
+    pub fn give(phrase: &Phrase, space: SpaceId, device: DeviceId, author: DeviceId) -> Self {
+        use ed25519_dalek::Signer as _;
+        let root = ed25519_dalek::SigningKey::from_bytes(&phrase.root_seed());
+        let message = Self::statement(space, Subject::Device(device), author);
+        let signature = Signature::new(root.sign(&message).to_bytes());
+        Self { member: MemberId(root.verifying_key().to_bytes()), signature }
+    }
+
     /// What a root key says, by way of the device that will be the operation's author.
     pub(crate) fn statement(space: SpaceId, subject: Subject, author: DeviceId) -> Vec<u8> {
         let mut message = ROOT_SIGNED.to_vec();
@@ -224,9 +244,32 @@ impl RootWord {
         message
     }
 
+    /// Whether it says that `author` may revoke `device` in `space`.
+    pub(crate) fn revokes(&self, space: SpaceId, device: DeviceId, author: DeviceId) -> bool {
+        self.proven(space, Subject::Device(device), author)
+    }
+
     fn proven(&self, space: SpaceId, subject: Subject, author: DeviceId) -> bool {
         let message = Self::statement(space, subject, author);
         identity::verify(&self.member.0, &message, &self.signature.bytes())
+    }
+}
+
+impl fmt::Display for RootWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_base32(&[&self.member.0[..], &self.signature.bytes()].concat()))
+    }
+}
+
+impl FromStr for RootWord {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let wrong = NotAnId { kind: "revocation" };
+        let bytes = from_base32(text).ok_or(wrong.clone())?;
+        let (member, signature) = bytes.split_first_chunk::<32>().ok_or(wrong.clone())?;
+        let signature = <[u8; 64]>::try_from(signature).map_err(|_| wrong)?;
+        Ok(Self { member: MemberId(*member), signature: Signature::new(signature) })
     }
 }
 

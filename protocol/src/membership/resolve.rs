@@ -240,7 +240,7 @@ impl<'a> Rules<'a> {
 }
 
 /// Whether an operation takes rights from somebody.
-fn restricts(body: &OpBody) -> bool {
+pub(super) fn restricts(body: &OpBody) -> bool {
     match body {
         OpBody::Remove { .. } | OpBody::Revoke { .. } => true,
         OpBody::SetRole { role, .. } => *role < Role::Admin,

@@ -22,6 +22,9 @@ impl Replica {
         effects: &mut Effects,
     ) -> Result<Outcome, Refusal> {
         let space = self.spaces.get_mut(&id).ok_or(Refusal::UnknownSpace)?;
+        if space.joining.is_some() || space.membership.roster().role(space.own.device).is_none() {
+            return Err(space.not_ready());
+        }
         let mut turn = turn!(self, now, rng, effects);
         let bodies = bodies(space, what)?;
         for body in bodies {
@@ -38,13 +41,19 @@ impl Replica {
             self.follow(id, now, rng, effects);
             let ops = self.spaces.get_mut(&id).map(|space| std::mem::take(&mut space.fresh));
             let ops: Vec<Op> = ops.unwrap_or_default();
+            let removes = ops.iter().any(|op| matches!(op.body, OpBody::Remove { .. }));
             effects.events.push(Event::MembersChanged { space: id });
             let links: Vec<LinkId> = self.sessions.keys().copied().collect();
             for link in links {
                 if self.member_on(link, id).is_some() {
                     let ops = ops.iter().map(|op| Bytes(op.bytes.clone())).collect();
                     self.send_operations(link, id, ops, effects);
-                } else {
+                } else if removes {
+                    // What this device has just decided does not wait for its turn.
+                    let session = self.sessions.get_mut(&link);
+                    if let Some(shared) = session.and_then(|s| s.shared.get_mut(&id)) {
+                        shared.ops_sent = None;
+                    }
                     self.say_farewell(link, id, now, effects);
                 }
             }
@@ -128,6 +137,18 @@ fn bodies(space: &Space, what: &Governance) -> Result<Vec<OpBody>, Refusal> {
             let subject = Subject::Device(*device);
             OpBody::Remove { subject, cut: space.cut_of(subject), root: None }
         }
+        Governance::RevokeDevice { device, word } => {
+            let known = roster.devices.get(device).filter(|known| known.active);
+            let known = known.ok_or(Refusal::UnknownMember)?;
+            let own = roster.devices.get(&space.own.device).map(|own| own.card.member);
+            let theirs = known.card.member;
+            let fits = own == Some(theirs) && word.member == theirs;
+            if !fits || !word.revokes(space.id, *device, space.own.device) {
+                return Err(Refusal::WrongPhrase);
+            }
+            let subject = Subject::Device(*device);
+            OpBody::Remove { subject, cut: space.cut_of(subject), root: Some(*word) }
+        }
         Governance::RevokeInvite { invite } => {
             roster.invites.get(invite).ok_or(Refusal::UnknownInvite)?;
             OpBody::Revoke { invite: *invite }
@@ -145,9 +166,6 @@ fn bodies(space: &Space, what: &Governance) -> Result<Vec<OpBody>, Refusal> {
 
 /// Makes an operation if it would count.
 fn propose(space: &mut Space, body: OpBody, turn: &mut Turn<'_>) -> Result<(), Refusal> {
-    if space.joining.is_some() || space.membership.roster().role(space.own.device).is_none() {
-        return Err(Refusal::NotReady);
-    }
     let needs = Role::Admin;
     let admin = space.membership.roster().may(space.own.device, needs);
     let op = Op::sign(Some(space.id), space.membership.heads(), body, turn.identity);

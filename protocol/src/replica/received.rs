@@ -7,7 +7,7 @@ use super::{Replica, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
 use crate::identity;
-use crate::ids::{DeviceId, LinkId, LogId, SpaceId, Time};
+use crate::ids::{LinkId, LogId, SpaceId, Time};
 use crate::limits;
 use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::rejection::Rejection;
@@ -52,6 +52,7 @@ impl Replica {
                 }
                 Frame::Presence(presence) => self.on_presence(link, presence, now, effects),
                 Frame::Notes(notes) => self.on_notes(link, &notes, now, effects),
+                Frame::Linking(linking) => self.on_linking(link, linking, now, rng, effects),
             },
         };
         if run && self.counters.entries_received == entries {
@@ -82,6 +83,7 @@ impl Replica {
         }
         self.send_claims(link, rng, effects);
         self.match_claims(link, now, rng, effects);
+        self.welcome(link, now, rng, effects);
         Ok(())
     }
 
@@ -214,15 +216,20 @@ impl Replica {
             ops.push(Op::verify(id, space.pseudonym, &bytes.0)?);
         }
         let member = space.membership.roster().may(peer, Role::Relay);
-        if space.joining.is_none() && !member && !vouched(space, peer, &ops) {
-            ops.retain(|op| op.author == peer && op.is_join());
-            let join = ops.first().ok_or(Rejection::NotMember)?;
-            if let Some(reason) = refuse_join(id, space.membership.roster(), join, now) {
-                self.refuse(link, id, reason, effects);
-                return Ok(());
+        if space.joining.is_none() && !member {
+            let news = space.membership.news(id, peer, &ops);
+            if news.is_empty() {
+                ops.retain(|op| op.author == peer && op.enters());
+                let join = ops.first().ok_or(Rejection::NotMember)?;
+                if let Some(reason) = refuse_entry(space, join, now) {
+                    self.refuse(link, id, reason, effects);
+                    return Ok(());
+                }
+            } else {
+                ops = news;
             }
         }
-        let asks = matches!(ops.as_slice(), [op] if op.author == peer && op.is_join());
+        let asks = matches!(ops.as_slice(), [op] if op.author == peer && op.enters());
         let was_ready = space.ready();
         let added = space.membership.insert(id, ops);
         if added.is_empty() {
@@ -269,7 +276,7 @@ impl Replica {
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
         for link in links {
             let Some(peer) = self.member_on(link, id) else { continue };
-            if added.iter().any(|op| op.author == peer && op.is_join()) {
+            if added.iter().any(|op| op.author == peer && op.enters()) {
                 self.send_all_operations(link, id, now, effects);
                 self.start_sharing(link, id, now, rng, effects);
             } else {
@@ -538,27 +545,15 @@ pub(super) fn low_byte(seq: u64) -> u8 {
     seq.to_le_bytes()[0]
 }
 
-/// Whether operations show that a member has let `peer` in: they make it one, and somebody who may has
-/// wrapped a key to it. Its own word that it joined is judged by the invite's expiry instead.
-fn vouched(space: &crate::space::Space, peer: DeviceId, ops: &[Op]) -> bool {
-    let mut membership = space.membership.clone();
-    membership.insert(space.id, ops.to_vec());
-    let roster = membership.roster();
-    roster.may(peer, Role::Relay)
-        && roster.epochs.values().any(|epoch| epoch.wraps.contains_key(&peer))
-}
-
-/// Why the join of somebody who is not a member yet is not accepted here, if it is not.
-fn refuse_join(
-    space: SpaceId,
-    roster: &crate::membership::Roster,
-    join: &Op,
-    now: Time,
-) -> Option<JoinRefusal> {
-    let OpBody::Join { invite, card, proof } = &join.body else {
-        return Some(JoinRefusal::BadProof);
+/// Why a device that is not a member's yet is not let in here, if it is not.
+fn refuse_entry(space: &crate::space::Space, entry: &Op, now: Time) -> Option<JoinRefusal> {
+    let OpBody::Join { invite, card, proof } = &entry.body else {
+        let mut membership = space.membership.clone();
+        membership.insert(space.id, vec![entry.clone()]);
+        let enters = membership.roster().may(entry.author, Role::Relay);
+        return (!enters).then_some(JoinRefusal::NotVouched);
     };
-    let Some(known) = roster.invites.get(invite) else {
+    let Some(known) = space.membership.roster().invites.get(invite) else {
         return Some(JoinRefusal::UnknownInvite);
     };
     if known.expires < now {
@@ -567,7 +562,7 @@ fn refuse_join(
     if known.used >= known.uses || known.revoked {
         return Some(JoinRefusal::UsedUp);
     }
-    let proven = identity::verify(&known.key, &join_proof(space, *invite, card), &proof.bytes());
+    let proven = identity::verify(&known.key, &join_proof(space.id, *invite, card), &proof.bytes());
     (!proven).then_some(JoinRefusal::BadProof)
 }
 

@@ -9,7 +9,9 @@ use crate::session::Session;
 use crate::space::Space;
 use crate::store::StoreError;
 use crate::turn::Turn;
-use crate::view::{Counters, LinkView, LogView, MemberView, ObjectView, SpaceView};
+use crate::view::{
+    Counters, InviteView, LinkView, LogView, MemberView, ObjectView, QuarantineView, SpaceView,
+};
 
 impl Replica {
     /// Every space of this device.
@@ -38,6 +40,10 @@ impl Replica {
             name: space.name(),
             ready: space.ready(),
             role: space.membership.roster().role(self.device()),
+            removed_by: match space.joining {
+                None => space.membership.removed_by(self.device()),
+                Some(_) => None,
+            },
             own_log: space.ready().then_some(space.own_log),
             entries: logs.iter().map(|log| log.seq).sum(),
             waiting: logs.iter().map(|log| log.seq - log.applied - log.quarantined).sum(),
@@ -114,6 +120,7 @@ impl Replica {
         let space = self.spaces.get(&id)?;
         let own = space.head(space.own_log).seq;
         let roster = space.membership.roster();
+        let (quarantine, let_in) = (space.quarantine(), space.membership.let_in());
         let members = roster.devices.iter().filter_map(|(device, known)| {
             let role = roster.role(*device)?;
             let this_device = *device == self.device();
@@ -133,9 +140,39 @@ impl Replica {
                 behind: own.saturating_sub(acked),
                 missing: space.missing(*device),
                 last_seen: space.held.seen(*device),
+                quarantined: quarantine.get(device).map_or(0, |(_, entries)| *entries),
+                let_in_by: let_in.get(device).copied(),
             })
         });
         Some(members.collect())
+    }
+
+    /// What is in quarantine in a space, by device; devices that have been taken out included.
+    #[must_use]
+    pub fn quarantine(&self, id: SpaceId) -> Option<Vec<QuarantineView>> {
+        let space = self.spaces.get(&id)?;
+        let devices = &space.membership.roster().devices;
+        let views = space.quarantine().into_iter().filter_map(|(device, (logs, entries))| {
+            let (member, name) = (devices.get(&device)?.card.member, space.device_name(device));
+            Some(QuarantineView { device, member, name, logs, entries })
+        });
+        Some(views.collect())
+    }
+
+    /// The invites of a space, in the order of their ids.
+    #[must_use]
+    pub fn invites(&self, id: SpaceId) -> Option<Vec<InviteView>> {
+        let space = self.spaces.get(&id)?;
+        let invites = space.membership.roster().invites.iter().map(|(id, known)| InviteView {
+            id: *id,
+            role: known.role,
+            uses: known.uses,
+            used: known.used,
+            expires: known.expires,
+            revoked: known.revoked,
+            by: known.by,
+        });
+        Some(invites.collect())
     }
 
     /// The live links.

@@ -29,6 +29,11 @@ impl Replica {
                 self.invite(space, terms, now, rng, effects)
             }
             Wish::Join { ticket } => self.join(&ticket, now, rng, effects),
+            Wish::AwaitLink { addresses } => self.await_link(addresses, now, rng),
+            Wish::AddDevice { code, addresses } => {
+                self.add_device(*code, addresses, now, rng, effects)
+            }
+            Wish::RenameDevice { name } => self.rename_device(name, now, rng, effects),
             Wish::Govern { space, what } => self.govern(space, &what, now, rng, effects),
             Wish::Edit { space, edits } => self.edit(space, &edits, now, rng, effects),
             Wish::Present { space, value } => self.present(space, value, now, rng, effects),
@@ -85,7 +90,7 @@ impl Replica {
         let device = self.device();
         let space = self.spaces.get_mut(&id).ok_or(Refusal::UnknownSpace)?;
         if !space.ready() {
-            return Err(Refusal::NotReady);
+            return Err(space.not_ready());
         }
         if !space.membership.roster().may(device, Role::Admin) {
             return Err(Refusal::NotAllowed { needs: Role::Admin });
@@ -171,8 +176,42 @@ impl Replica {
         Ok(Outcome::Edited { log, seq: written.seq, objects: written.objects })
     }
 
+    fn rename_device(
+        &mut self,
+        name: String,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        if name.is_empty() || name.len() > limits::DEVICE_NAME_BYTES_MAX {
+            return Err(Refusal::BadName);
+        }
+        self.device_name = name.chars().take(64).collect();
+        let device = self.device();
+        let named = |space: &&mut Space| {
+            let writes = space.ready() && space.membership.roster().may(device, Role::Write);
+            writes && space.device_name(device) != self.device_name
+        };
+        let mut written = Vec::new();
+        for space in self.spaces.values_mut().filter(named) {
+            let mut turn = turn!(self, now, rng, effects);
+            let visible = space.introduce(None, &mut turn);
+            Self::announce(space, &visible, true, effects);
+            written.push((space.id, space.own_log));
+        }
+        for (id, log) in written {
+            self.on_growth(id, log);
+        }
+        Ok(Outcome::Renamed)
+    }
+
     /// Tells every peer about a space that is new here.
-    fn claim_everywhere(&mut self, now: Time, rng: &mut dyn CryptoRng, effects: &mut Effects) {
+    pub(super) fn claim_everywhere(
+        &mut self,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) {
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
         for link in links {
             self.send_claims(link, rng, effects);

@@ -4,7 +4,7 @@
 //! falls below what has been applied, the objects are built anew from the entries that count. Of a forked log
 //! nothing beyond the fork is told to anybody. Deliberately not here: the rules that set bounds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::objects::Objects;
 use super::{Log, Space, Visible};
@@ -157,6 +157,17 @@ impl Space {
         self.refresh_about(turn);
         self.checkpoint(turn);
         visible.into_iter().collect()
+    }
+
+    /// The logs of which entries are here that do not count, and how many, by device.
+    pub(crate) fn quarantine(&self) -> BTreeMap<DeviceId, (Vec<LogId>, u64)> {
+        let mut held: BTreeMap<DeviceId, (Vec<LogId>, u64)> = BTreeMap::new();
+        for (id, log) in self.logs.iter().filter(|(_, log)| log.quarantined() > 0) {
+            let (logs, entries) = held.entry(log.opening.device).or_default();
+            logs.push(*id);
+            *entries += log.quarantined();
+        }
+        held
     }
 
     /// Where the logs of a member or a device stand here: up to there they are to count.

@@ -124,9 +124,9 @@ impl Space {
     }
 
     fn draft(&mut self, turn: &mut Turn<'_>) -> Result<Draft, Refusal> {
-        let known = self.membership.roster().devices.contains_key(&self.own.device);
-        if !known || self.keyring.iter().next().is_none() {
-            return Err(Refusal::NotReady);
+        let is_in = self.membership.roster().role(self.own.device).is_some();
+        if !is_in || self.keyring.iter().next().is_none() {
+            return Err(self.not_ready());
         }
         if !self.membership.roster().may(self.own.device, Role::Write) {
             return Err(Refusal::NotAllowed { needs: Role::Write });

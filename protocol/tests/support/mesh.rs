@@ -186,13 +186,7 @@ impl Mesh {
     }
 
     pub fn connect(&mut self, a: usize, b: usize) {
-        let (near, far) = (LinkId(self.links), LinkId(self.links + 1));
-        self.links += 2;
-        self.devices[a].links.push((near, b, far));
-        self.devices[b].links.push((far, a, near));
-        let (id_a, id_b) = (self.id(a), self.id(b));
-        self.input(a, Input::PeerConnected { link: near, peer: id_b });
-        self.input(b, Input::PeerConnected { link: far, peer: id_a });
+        self.connect_silently(a, b);
         self.settle();
     }
 
@@ -306,6 +300,37 @@ impl Mesh {
         let n = self.devices.len();
         self.devices.push(Mesh::new(n + 1).devices.remove(n));
         n
+    }
+
+    /// One more device, with keys of its own choice, in no space.
+    pub fn add_device_of(&mut self, identity: Identity) -> usize {
+        let n = self.add_device();
+        let device = &mut self.devices[n];
+        device.store = Arc::new(MemoryStore::default());
+        device.identity = identity.clone();
+        let name = format!("device {n}");
+        device.replica =
+            Replica::open(device.store.clone(), identity, &name, self.now, &mut device.rng)
+                .unwrap();
+        n
+    }
+
+    /// Makes both ends of a link without letting anything arrive.
+    pub fn connect_silently(&mut self, a: usize, b: usize) {
+        let (near, far) = (LinkId(self.links), LinkId(self.links + 1));
+        self.links += 2;
+        self.devices[a].links.push((near, b, far));
+        self.devices[b].links.push((far, a, near));
+        let (id_a, id_b) = (self.id(a), self.id(b));
+        self.input(a, Input::PeerConnected { link: near, peer: id_b });
+        self.input(b, Input::PeerConnected { link: far, peer: id_a });
+    }
+
+    /// Lets one frame arrive; tells whether there was one.
+    pub fn step(&mut self) -> bool {
+        let Some((n, link, bytes)) = self.wire.pop_front() else { return false };
+        self.input(n, Input::Received { link, bytes });
+        true
     }
 
     /// Joins again with a ticket.

@@ -116,6 +116,9 @@ impl Body {
         }
         let mut voice = voice.under(epoch);
         let ms = voice.time.millis().wrapping_add(spoken.ms);
+        if ms > u64::MAX >> 16 {
+            return None;
+        }
         voice.time = HybridTime(ms << 16 | u64::from(spoken.counter));
         let mut parts = Vec::with_capacity(spoken.parts.len());
         for (object, change) in spoken.parts {

@@ -36,6 +36,8 @@ mod space;
 pub mod store;
 mod ticket;
 mod turn;
+#[cfg(test)]
+mod vectors;
 mod view;
 mod why;
 mod wire;

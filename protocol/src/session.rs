@@ -350,7 +350,7 @@ pub(crate) fn claim(secret: &[u8; 32], from: &Side, to: &Side) -> Claim {
     Claim(crate::keyring::first16(hash.as_bytes()))
 }
 
-fn session_key(secret: &[u8; 32], one: &Side, other: &Side) -> [u8; 32] {
+pub(crate) fn session_key(secret: &[u8; 32], one: &Side, other: &Side) -> [u8; 32] {
     let (low, high) = if one.device < other.device { (one, other) } else { (other, one) };
     *directed("meshwork session key 1", secret, low, high).as_bytes()
 }

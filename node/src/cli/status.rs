@@ -46,7 +46,7 @@ fn human(status: &types::Status, dashboard: &str) -> String {
                 space.name,
                 counted(space.objects as u64, "object", "objects"),
                 counted(space.entries, "entry", "entries"),
-                space.connected + 1,
+                space.connected + usize::from(space.role.is_some()),
                 space.devices,
                 sync_state(space)
             ),

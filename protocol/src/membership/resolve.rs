@@ -77,10 +77,10 @@ struct Restricted {
 impl<'a> Rules<'a> {
     fn new(space: SpaceId, membership: &'a Membership) -> Self {
         let nodes = &membership.nodes;
-        let restricts =
-            |place: &usize| nodes.get(*place).is_some_and(|node| restricts(&node.op.body));
-        let restrictions = (0..nodes.len()).filter(restricts).collect();
-        Self { space, membership, nodes, order: canonical(nodes), restrictions }
+        let order = canonical(nodes);
+        let restricts = |place: &usize| nodes.get(*place).is_some_and(|n| restricts(&n.op.body));
+        let restrictions = order.iter().copied().filter(restricts).collect();
+        Self { space, membership, nodes, order, restrictions }
     }
 
     fn node(&self, place: usize) -> &'a Node {
@@ -103,7 +103,8 @@ impl<'a> Rules<'a> {
         set(&mut accepted, &candidates, false);
         let mut ranked: Vec<(Rank, usize)> =
             candidates.into_iter().map(|place| (self.rank(place, &none), place)).collect();
-        ranked.sort_unstable();
+        // Ties stay in canonical order.
+        ranked.sort_by_key(|(rank, _)| *rank);
         let mut settled = Vec::new();
         for group in ranked.chunk_by(|a, b| a.0 == b.0) {
             let group: Vec<usize> = group.iter().map(|(_, place)| *place).collect();

@@ -7,6 +7,9 @@ use meshwork_protocol::{Event, Input, Outcome, Refusal, Role, SpaceId, Wish, lim
 
 use mesh::Mesh;
 
+/// The kind of frames that carry presence.
+const PRESENCE: u8 = 16;
+
 fn present(mesh: &mut Mesh, n: usize, space: SpaceId, value: &str) {
     let value = Some(value.as_bytes().to_vec());
     assert_eq!(mesh.wish(n, Wish::Present { space, value }), Ok(Outcome::Presented));
@@ -97,7 +100,7 @@ fn of_many_changes_at_once_the_latest_arrives_and_few_travel() {
     }
     mesh.pass_ms(1_000);
     assert_eq!(seen(&mesh, 3, space, 0).as_deref(), Some("cursor 99"));
-    let notes = mesh.recorded.iter().filter(|(from, _, frame)| *from == 0 && frame[1] == 14);
+    let notes = mesh.recorded.iter().filter(|(from, _, frame)| *from == 0 && frame[1] == PRESENCE);
     assert_eq!(notes.count(), 2);
 }
 
@@ -106,8 +109,10 @@ fn notes_heard_before_are_neither_believed_nor_passed_on() {
     let (mut mesh, space) = chain();
     mesh.recorded.clear();
     present(&mut mesh, 0, space, "old");
-    let old =
-        mesh.recorded.iter().find(|(from, to, frame)| (*from, *to) == (1, 2) && frame[1] == 14);
+    let old = mesh
+        .recorded
+        .iter()
+        .find(|(from, to, frame)| (*from, *to) == (1, 2) && frame[1] == PRESENCE);
     let old = old.unwrap().2.clone();
     mesh.pass_ms(100);
     present(&mut mesh, 0, space, "new");
@@ -117,7 +122,10 @@ fn notes_heard_before_are_neither_believed_nor_passed_on() {
         mesh.recorded.clear();
         mesh.input(2, Input::Received { link, bytes: old.clone() });
         mesh.settle();
-        assert!(!mesh.recorded.iter().any(|(_, _, frame)| frame[1] == 14), "it was passed on");
+        assert!(
+            !mesh.recorded.iter().any(|(_, _, frame)| frame[1] == PRESENCE),
+            "it was passed on"
+        );
     };
     replay(&mut mesh);
     assert_eq!(seen(&mesh, 2, space, 0).as_deref(), Some("new"));
@@ -145,7 +153,7 @@ fn in_a_full_mesh_notes_stop_travelling_twice_and_find_another_way_when_a_link_i
     }
     mesh.recorded.clear();
     present(&mut mesh, 0, space, "quiet");
-    let notes = mesh.recorded.iter().filter(|(_, _, frame)| frame[1] == 14).count();
+    let notes = mesh.recorded.iter().filter(|(_, _, frame)| frame[1] == PRESENCE).count();
     assert_eq!(notes, 4);
     for other in 1..4 {
         mesh.disconnect(0, other);
@@ -180,8 +188,9 @@ fn a_note_that_is_changed_on_its_way_changes_nothing() {
     mesh.disconnect(2, 3);
     mesh.recorded.clear();
     present(&mut mesh, 0, space, "second");
-    let passed =
-        |(from, to, frame): &&(usize, usize, Vec<u8>)| (*from, *to) == (1, 2) && frame[1] == 14;
+    let passed = |(from, to, frame): &&(usize, usize, Vec<u8>)| {
+        (*from, *to) == (1, 2) && frame[1] == PRESENCE
+    };
     let frame = mesh.recorded.iter().find(passed).unwrap().2.clone();
     let number = frame.len() - 64;
     for at in [number - 1, number, frame.len() - 1] {

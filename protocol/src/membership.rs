@@ -330,11 +330,24 @@ impl Membership {
         if after.may(from, Role::Relay) && after.epochs.values().any(handed) {
             return ops.to_vec();
         }
-        let known = before.devices.contains_key(&from) || after.devices.contains_key(&from);
+        if !before.devices.contains_key(&from) {
+            return Vec::new();
+        }
+        // Whether it may come in again is judged by the invite, not here.
+        let mut news: Vec<Op> = ops.to_vec();
+        news.retain(|op| {
+            after.devices.contains_key(&op.author) && !(op.author == from && op.enters())
+        });
+        let mut then = self.clone();
+        then.insert(space, news.clone());
+        let after = &then.roster;
         let changed = (&before.members, &before.devices) != (&after.members, &after.devices);
-        let mut news = ops.to_vec();
-        news.retain(|op| known && changed && after.devices.contains_key(&op.author));
-        news
+        if changed { news } else { Vec::new() }
+    }
+
+    /// Whether an operation is here.
+    pub(crate) fn knows(&self, id: OpId) -> bool {
+        self.places.contains_key(&id)
     }
 
     /// A hash of the whole set.

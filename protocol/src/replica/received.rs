@@ -223,6 +223,10 @@ impl Replica {
         if space.joining.is_none() && !member {
             let news = space.membership.news(id, peer, &ops);
             if news.is_empty() {
+                ops.retain(|op| !space.membership.knows(op.id));
+                if ops.is_empty() {
+                    return Ok(());
+                }
                 ops.retain(|op| op.author == peer && op.enters());
                 let join = ops.first().ok_or(Rejection::NotMember)?;
                 if let Some(reason) = refuse_entry(space, join, now) {

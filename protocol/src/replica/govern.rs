@@ -166,6 +166,12 @@ fn bodies(space: &Space, what: &Governance) -> Result<Vec<OpBody>, Refusal> {
 
 /// Makes an operation if it would count.
 fn propose(space: &mut Space, body: OpBody, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+    if let OpBody::Remove { cut, .. } | OpBody::SetRole { cut, .. } = &body
+        && cut.len() > crate::limits::CUT_LOGS_MAX
+    {
+        let max = crate::limits::CUT_LOGS_MAX as u64;
+        return Err(Refusal::Limit { what: "logs of one member", max });
+    }
     let needs = Role::Admin;
     let admin = space.membership.roster().may(space.own.device, needs);
     let op = Op::sign(Some(space.id), space.membership.heads(), body, turn.identity);

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{
-    DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State, WebSocketUpgrade,
-};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State, WebSocketUpgrade};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures::StreamExt as _;
 use meshwork_crdt::{Kind, Object};
 use meshwork_protocol::{LogView, ObjectEdit, SpaceView, Ticket};
 use serde::de::DeserializeOwned;
@@ -32,6 +31,8 @@ use crate::space::{Put, Receipt, Space, TextBase, no_object, no_place};
 
 /// Longest request body.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How much of a body that is too long is still read before the answer.
+const BODY_BYTES_DRAINED: usize = 8 * BODY_BYTES_MAX;
 /// Longest wait a request may ask for.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait for other devices unless told otherwise.
@@ -67,7 +68,6 @@ pub(super) fn router(node: Node, guard: Arc<Guard>) -> Router {
         .nest("/v1", v1)
         .fallback(no_route)
         .layer(from_fn_with_state(guard, require_own_origin))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(node)
 }
 
@@ -85,15 +85,38 @@ pub(super) struct Body<T>(pub(super) T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let bytes = axum::body::Bytes::from_request(request, state)
-            .await
-            .map_err(|error| Failure::usage(error.body_text()))?;
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        let bytes = read_whole(request).await?;
         let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         serde_json::from_slice(bytes)
             .map(Self)
             .map_err(|error| Failure::usage(format!("the request body: {error}")))
     }
+}
+
+/// The body of a request. One that is too long is read to its end and dropped, within a limit: a client that
+/// is still sending would find the connection closed instead of the answer.
+async fn read_whole(request: Request) -> Result<Vec<u8>> {
+    let mut chunks = request.into_body().into_data_stream();
+    let (mut body, mut length) = (Vec::new(), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| Failure::usage(format!("the request body: {error}")))?;
+        length = length.saturating_add(chunk.len());
+        if length > BODY_BYTES_DRAINED {
+            break;
+        }
+        if length > BODY_BYTES_MAX {
+            body = Vec::new();
+        } else {
+            body.extend_from_slice(&chunk);
+        }
+    }
+    if length > BODY_BYTES_MAX {
+        return Err(Failure::usage(format!(
+            "the request body is longer than {BODY_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(body)
 }
 
 /// A query string; a wrong one is a usage failure.

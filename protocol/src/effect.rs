@@ -115,6 +115,27 @@ pub enum Event {
         /// Who wrote the entry that changed it.
         author: DeviceId,
     },
+    /// A snapshot has brought a space to the present. Older entries follow.
+    Brought {
+        /// Which space.
+        space: SpaceId,
+        /// Who made the snapshot and stands for it.
+        by: DeviceId,
+        /// Entries it contains.
+        entries: u64,
+        /// Whether nothing of the space was here before; else the device had been away for too long.
+        new: bool,
+    },
+    /// The history of a snapshot is complete, and the objects have been built from it alone.
+    Audited {
+        /// Which space.
+        space: SpaceId,
+        /// Who made the snapshot.
+        by: DeviceId,
+        /// Whether it said what the history says. If not, its device has lied, or is broken; the objects are right
+        /// now.
+        proven: bool,
+    },
     /// A wish has been carried out and is durable here.
     Granted {
         /// Which wish.

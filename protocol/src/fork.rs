@@ -76,7 +76,7 @@ impl ForkProof {
 
 impl BranchProof {
     /// The hashes of the branch's entries; empty if the first does not say what it is sealed under.
-    fn chain(&self, space: Pseudonym, log: LogOpening, shared: Head) -> Vec<EntryHash> {
+    pub(crate) fn chain(&self, space: Pseudonym, log: LogOpening, shared: Head) -> Vec<EntryHash> {
         let id = log.log(space);
         let (mut head, mut under, mut hashes) = (shared, None, Vec::new());
         for header in &self.headers {

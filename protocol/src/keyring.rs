@@ -131,9 +131,7 @@ impl EpochKey {
         let mut context = b"meshwork earlier 1".to_vec();
         context.extend_from_slice(&space.0);
         context.extend_from_slice(&earlier.0);
-        hkdf::Hkdf::<sha2::Sha256>::new(None, self.0.as_slice())
-            .expand(&context, key.as_mut_slice())
-            .expect("32 bytes is within what HKDF-SHA256 expands to");
+        self.derive(&context, &mut key);
         ChaCha20Poly1305::new(key.as_slice().try_into().expect("the key has 32 bytes"))
     }
 
@@ -142,10 +140,15 @@ impl EpochKey {
         let mut key = Zeroizing::new([0; 32]);
         let mut context = b"meshwork sender 1".to_vec();
         context.extend_from_slice(&log.0);
-        hkdf::Hkdf::<sha2::Sha256>::new(None, self.0.as_slice())
-            .expand(&context, key.as_mut_slice())
-            .expect("32 bytes are within what HKDF-SHA256 can give");
+        self.derive(&context, &mut key);
         SenderKey(ChaCha20Poly1305::new(key.as_slice().try_into().expect("32 bytes")))
+    }
+
+    /// Makes a key for one purpose out of this one.
+    pub(crate) fn derive(&self, purpose: &[u8], key: &mut Zeroizing<[u8; 32]>) {
+        hkdf::Hkdf::<sha2::Sha256>::new(None, self.0.as_slice())
+            .expand(purpose, key.as_mut_slice())
+            .expect("32 bytes are within what HKDF-SHA256 can give");
     }
 
     pub(crate) fn to_bytes(&self) -> [u8; 32] {

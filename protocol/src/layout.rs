@@ -23,6 +23,7 @@ pub(crate) const KIND_PARKED: u8 = 23;
 pub(crate) const KIND_HELD: u8 = 24;
 pub(crate) const KIND_SEEN: u8 = 25;
 pub(crate) const KIND_CARD: u8 = 26;
+pub(crate) const KIND_PROOF: u8 = 27;
 
 /// The row that says which layout this is.
 pub(crate) fn format_key() -> Vec<u8> {
@@ -69,6 +70,11 @@ pub(crate) fn run_key(space: Pseudonym, log: LogId, last: u64) -> Vec<u8> {
     key(b'e', space, &[&log.0, &last.to_be_bytes()])
 }
 
+/// The proof that a log had the entry at which what is here begins.
+pub(crate) fn proof_key(space: Pseudonym, log: LogId) -> Vec<u8> {
+    key(b'b', space, &[&log.0])
+}
+
 /// What is known of one object, sealed.
 pub(crate) fn meta_key(space: Pseudonym, object: ObjectId) -> Vec<u8> {
     key(b'd', space, &[&object.0])
@@ -88,6 +94,12 @@ pub(crate) fn parked_key(
     part: u32,
 ) -> Vec<u8> {
     key(b'w', space, &[&object.0, &log.0, &seq.to_be_bytes(), &part.to_be_bytes()])
+}
+
+/// The object and the place in its entry that such a key is about.
+pub(crate) fn parked_of(key: &[u8]) -> Option<(ObjectId, u32)> {
+    let object = key.get(17..33)?.try_into().ok()?;
+    Some((ObjectId(object), u32::from_be_bytes(*key.last_chunk::<4>()?)))
 }
 
 /// The changes that came before an object.
@@ -146,6 +158,8 @@ pub(crate) struct LogRow {
     pub changed: u64,
     /// Earlier heads that some peer may remember: the change that brought each, its number.
     pub marks: Vec<(u64, u64)>,
+    /// Entries that are in the objects and not here.
+    pub gap: Option<crate::space::Gap>,
 }
 
 /// What a peer and this device last agreed on.
@@ -185,6 +199,8 @@ pub(crate) struct SpaceRow {
     pub epochs: Vec<(crate::ids::EpochId, [u8; 32])>,
     /// The join operation this device waits with, while it waits.
     pub joining: Option<Bytes>,
+    /// Who signed the snapshot that the objects began with, until its history has proven it.
+    pub brought_by: Option<crate::ids::DeviceId>,
 }
 
 impl Drop for SpaceRow {

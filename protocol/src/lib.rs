@@ -32,6 +32,7 @@ mod presence;
 mod rejection;
 mod replica;
 mod session;
+mod snapshot;
 mod space;
 pub mod store;
 mod ticket;

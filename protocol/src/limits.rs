@@ -96,6 +96,22 @@ pub const LINKS_MAX: usize = 256;
 pub const CREDIT_BYTES: u64 = 4 * 1024 * 1024;
 /// Penalty at which a link is closed and its peer shut out.
 pub const PENALTY_MAX: u32 = 100;
+/// Longest part of a snapshot before encryption, in bytes.
+pub const SNAPSHOT_PART_BYTES: usize = 48 * 1024;
+/// Most parts of a snapshot: 48 MiB in all.
+pub const SNAPSHOT_PARTS_MAX: usize = 1024;
+/// Entries from which a new device is brought to the present by a snapshot instead of by each of them.
+pub const SNAPSHOT_ENTRIES_MIN: u64 = 2_048;
+/// Most snapshots of different spaces or moments that are kept to be sent at one time.
+pub const SNAPSHOTS_AT_ONCE_MAX: usize = 4;
+/// A snapshot of which no part has come for so long is not waited for, in milliseconds.
+pub const SNAPSHOT_WAIT_MS: u64 = 5_000;
+/// Entries up to which objects are built once more as soon as the history of a snapshot is complete.
+pub const AUDIT_ENTRIES_MAX: u64 = 64 * 1024;
+/// Most logs of which history is asked for at a time.
+pub const HISTORY_LOGS_MAX: usize = 64;
+/// Bytes of history that are sent when asked for, about.
+pub const HISTORY_BYTES: usize = 512 * 1024;
 /// One point of penalty is forgiven in this time, in milliseconds.
 pub const PENALTY_PAID_EVERY_MS: u64 = 1_000;
 /// Points of penalty that a frame which is accepted pays for.

@@ -259,6 +259,11 @@ impl Membership {
         self.nodes.iter().map(|node| &node.op)
     }
 
+    /// The device that made the space.
+    pub(crate) fn founder(&self) -> Option<DeviceId> {
+        self.in_order().next().map(|op| op.author)
+    }
+
     /// What shows a device that it is not in, or not any more: the operations that took it out, or that may have voided
     /// its entry, and what they build on. None while it is in, or if it never came.
     pub(crate) fn farewell(&self, device: DeviceId) -> Vec<&Op> {

@@ -101,9 +101,7 @@ fn signed(bound: &[u8], nonce: &[u8; 24], ciphertext: &[u8]) -> Vec<u8> {
 
 fn cipher(key: &EpochKey) -> XChaCha20Poly1305 {
     let mut derived = Zeroizing::new([0; 32]);
-    hkdf::Hkdf::<sha2::Sha256>::new(None, Zeroizing::new(key.to_bytes()).as_slice())
-        .expand(b"meshwork presence 1", derived.as_mut_slice())
-        .expect("32 bytes are within what HKDF-SHA256 can give");
+    key.derive(b"meshwork presence 1", &mut derived);
     XChaCha20Poly1305::new(derived.as_slice().try_into().expect("32 bytes"))
 }
 

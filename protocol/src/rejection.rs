@@ -29,6 +29,8 @@ pub enum Rejection {
     Forked,
     /// A note of presence that its device has not signed; state unchanged.
     BadNote,
+    /// A snapshot that its device has not signed for the space; state unchanged.
+    BadSnapshot,
     /// A named limit is reached; state unchanged.
     OverLimit,
     /// More entry bytes than were granted; state unchanged.
@@ -53,6 +55,7 @@ impl Rejection {
             | Self::BadRun
             | Self::BadOperation
             | Self::BadNote
+            | Self::BadSnapshot
             | Self::OverLimit
             | Self::OverCredit
             | Self::NotWaiting => 4,
@@ -80,6 +83,7 @@ impl fmt::Display for Rejection {
             Self::NotWriter => "entries of a device that may not write",
             Self::Forked => "an entry that contradicts a known one",
             Self::BadNote => "a presence that does not verify",
+            Self::BadSnapshot => "a snapshot that does not verify",
             Self::OverLimit => "more than a limit allows",
             Self::OverCredit => "more entries than were granted",
             Self::Flood => "more frames than allowed, for too long",

@@ -2,7 +2,7 @@
 //!
 //! [`Replica::handle`] is the only mutator: inputs in, effects out, and it cannot fail. The host drains the
 //! effects once per group of inputs. Reads see what has been handled. The branches live beside this file:
-//! `admission` (which frames), `received` (frames), `heads` (what peers hold), `forks`, `receipts` (what is
+//! `admission` (which frames), `received` (frames), `heads` (what peers hold), `bootstrap` (snapshots, history), `forks`, `receipts` (what is
 //! remembered of what they hold), `wishes` and `govern` (the user), `spread` (what is owed to peers), `links` (whom
 //! to link with), `presence`, `views` (reads), `why` (what keeps devices apart).
 
@@ -30,6 +30,7 @@ use crate::why::SyncView;
 use crate::wire::{Frame, Hello};
 
 mod admission;
+pub(crate) mod bootstrap;
 mod forks;
 mod govern;
 mod heads;
@@ -50,12 +51,17 @@ pub struct Replica {
     at_rest: AtRest,
     device_name: String,
     checkpoint_entries: u64,
+    snapshot_entries: u64,
     spaces: BTreeMap<SpaceId, Space>,
     pub(crate) sessions: BTreeMap<LinkId, Session>,
     conduct: Conduct,
     /// What came of the last session with each device about each space.
     ended: BTreeMap<(DeviceId, SpaceId), (Time, SyncView)>,
     linking: linking::Links,
+    /// Snapshots on their way here.
+    incoming: BTreeMap<SpaceId, bootstrap::Incoming>,
+    /// Snapshots that are being sent.
+    made: BTreeMap<SpaceId, bootstrap::Made>,
     counters: Counters,
     /// Where peers can reach this device.
     addresses: Vec<String>,
@@ -105,11 +111,14 @@ impl Replica {
             at_rest,
             device_name,
             checkpoint_entries: limits::CHECKPOINT_ENTRIES,
+            snapshot_entries: limits::SNAPSHOT_ENTRIES_MIN,
             spaces: BTreeMap::new(),
             sessions: BTreeMap::new(),
             conduct: Conduct::default(),
             ended: BTreeMap::new(),
             linking: linking::Links::default(),
+            incoming: BTreeMap::new(),
+            made: BTreeMap::new(),
             counters: Counters::default(),
             addresses: Vec::new(),
             overlays: BTreeMap::new(),
@@ -226,6 +235,7 @@ impl Replica {
                 space.agreed(session.peer, &mut turn);
             }
         }
+        self.check_bringing(link, true, now, rng, effects);
         for id in session.shared.keys() {
             self.unlinked(*id, session.peer, now, rng, effects);
             self.source_gone(link, *id, effects);

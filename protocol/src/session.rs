@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::branch::Branch;
 use crate::ids::{DeviceId, LogId, SpaceId, Time};
 use crate::limits::{self, Pace};
+use crate::replica::bootstrap::Outgoing;
 use crate::wire::{Claim, Tag};
 
 mod numbers;
@@ -81,6 +82,16 @@ pub(crate) struct Shared {
     pub marked: Option<Time>,
     /// Whether the peer said that it does not know this device as a member, and nothing else since.
     pub estranged: bool,
+    /// The snapshot that the peer is being sent.
+    pub outgoing: Option<Outgoing>,
+    /// When one was last made for it.
+    pub snapshot_made: Option<Time>,
+    /// When it was last told that it lacks what is here only as part of a snapshot.
+    pub offered: Option<Time>,
+    /// Whether the peer gives no snapshot, or none that is of use.
+    pub no_snapshot: bool,
+    /// Whether older entries have come since the peer was asked for some.
+    pub history_moved: bool,
     /// By device: the last note the peer has, and whether notes go over this link at once.
     pub notes: BTreeMap<DeviceId, (u64, Branch)>,
     /// Whether the peer was told who is present.
@@ -251,6 +262,11 @@ impl Shared {
             ops_sent: None,
             marked: None,
             estranged: false,
+            outgoing: None,
+            snapshot_made: None,
+            offered: None,
+            no_snapshot: false,
+            history_moved: false,
             tally: Tally::default(),
             notes: BTreeMap::new(),
             notes_told: false,

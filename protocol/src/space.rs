@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::body::{Body, Voice};
 use crate::effect::Refusal;
 use crate::entry::{Bytes, Head, LogOpening, Opened, Opening, SealedRun, Under, VerifiedRun};
-use crate::ids::{DeviceId, EntryHash, EpochId, LogId, ObjectId, Pseudonym, SpaceId};
+use crate::ids::{DeviceId, EntryHash, EpochId, LogId, ObjectId, Pseudonym, SpaceId, Time};
 use crate::keyring::{EpochKey, Keyring, first16};
 use crate::layout::{self, LogRow, PeerRow, RunRow, SpaceRow};
 use crate::limits;
@@ -26,11 +26,14 @@ mod bounds;
 mod epochs;
 mod forks;
 pub(crate) mod held;
+mod history;
 pub(crate) mod objects;
+mod snapshot;
 mod waits;
 mod write;
 
 use held::Held;
+pub(crate) use history::Gap;
 use objects::Objects;
 
 /// How far ahead of this device's clock an entry's time may pull its own, in milliseconds. Times beyond
@@ -55,6 +58,8 @@ pub(crate) struct Log {
     marks: Vec<(u64, u64)>,
     /// What the entry after the last applied one can lean on.
     voice: Voice,
+    /// Entries that are in the objects and not here.
+    pub gap: Option<Gap>,
 }
 
 impl Log {
@@ -69,6 +74,7 @@ impl Log {
             changed: 0,
             marks: Vec::new(),
             voice: Voice::default(),
+            gap: None,
         }
     }
 
@@ -94,6 +100,7 @@ impl Log {
             under: self.under,
             changed: self.changed,
             marks: self.marks.clone(),
+            gap: self.gap,
         }
     }
 }
@@ -125,6 +132,14 @@ pub(crate) struct Space {
     pub about: BTreeMap<String, Value>,
     /// What other members are known to hold durably.
     pub held: Held,
+    /// Who signed the snapshot that these objects began with, until its history has proven it.
+    pub brought_by: Option<DeviceId>,
+    /// What came of comparing a snapshot with its history, until listeners have been told.
+    pub audited: Option<(DeviceId, bool)>,
+    /// Objects contain entries that do not count any more, and cannot be built anew before all history is here.
+    overdue: bool,
+    /// When a peer was last asked for entries that are in the objects and not here.
+    pub history_asked: Option<Time>,
     /// What the ticket or the creator called it.
     hint: String,
     time: HybridTime,
@@ -169,6 +184,10 @@ impl Space {
             objects: Objects::default(),
             about: BTreeMap::new(),
             held: Held::default(),
+            brought_by: None,
+            audited: None,
+            overdue: false,
+            history_asked: None,
             hint,
             time: HybridTime::default(),
             unsaid: BTreeSet::new(),
@@ -191,6 +210,7 @@ impl Space {
         for (epoch, key) in &row.epochs {
             space.keyring.insert(*epoch, EpochKey::from_bytes(*key));
         }
+        space.brought_by = row.brought_by;
         space.read_operations(row.joining.as_ref(), turn);
         space.read_logs(turn);
         space.read_held(turn);
@@ -218,7 +238,7 @@ impl Space {
         for (key, _) in turn.scan(&from, &to, limits::LOGS_PER_SPACE_MAX) {
             let Some(row) = turn.row::<LogRow>(&key, layout::KIND_LOG) else { return };
             let id = row.opening.log(self.pseudonym);
-            let LogRow { opening, head, applied, under, changed, marks } = row;
+            let LogRow { opening, head, applied, under, changed, marks, gap } = row;
             self.change = self.change.max(changed);
             self.marked = self.change;
             let checkpointed = applied;
@@ -229,8 +249,18 @@ impl Space {
                 None => Voice::default(),
             };
             let bound = Limit::Free;
-            let log =
-                Log { opening, head, applied, bound, checkpointed, under, changed, marks, voice };
+            let log = Log {
+                opening,
+                head,
+                applied,
+                bound,
+                checkpointed,
+                under,
+                changed,
+                marks,
+                voice,
+                gap,
+            };
             self.logs.insert(id, log);
             if applied > 0 && id != self.own_log {
                 self.unsaid.insert(id);
@@ -250,6 +280,7 @@ impl Space {
             incarnation: self.own.incarnation,
             epochs: self.keyring.iter().map(|(id, key)| (id, key.to_bytes())).collect(),
             joining: self.joining.as_ref().map(|op| Bytes(op.bytes.clone())),
+            brought_by: self.brought_by,
         };
         turn.put_sealed_row(layout::space_key(self.pseudonym), layout::KIND_SPACE, &row);
         turn.effects.batch.require_durable();
@@ -341,6 +372,13 @@ impl Space {
     ) -> Result<Option<Ingested>, Rejection> {
         let head = self.head(run.log);
         let last = run.last();
+        if let Some(log) = self.logs.get(&run.log)
+            && let Some(gap) = log.gap
+            && run.first <= gap.base.seq
+        {
+            let opening = log.opening;
+            return self.ingest_history(run, opening, gap, turn);
+        }
         if last <= head.seq {
             turn.counters.entries_duplicate += last - run.first + 1;
             return Ok(None);
@@ -363,8 +401,13 @@ impl Space {
         self.store(&run, writer, turn);
         turn.counters.entries_received += last - head.seq;
         turn.counters.entries_duplicate += (head.seq + 1) - run.first();
-        let visible = self.apply_run(&run, turn);
-        Ok(Some(Ingested { run, visible }))
+        let mut visible = self.apply_run(&run, turn);
+        if self.logs.get(&run.log()).is_some_and(|log| log.bound != Limit::Free) || run.first() == 1
+        {
+            // What was built on it may have waited for it, though nothing of it counts.
+            visible.extend(self.audit(turn));
+        }
+        Ok(Some(Ingested { run, visible, history: false }))
     }
 
     /// Whose log the run belongs to, if that device may write.
@@ -393,22 +436,25 @@ impl Space {
         if seq == 0 {
             return Ok(Head::NONE);
         }
-        let stored = self.stored_run(run.log, seq, turn).ok_or(Rejection::BadRun)?;
-        let hash = stored.hash_at(seq).ok_or(Rejection::BadRun)?;
+        let hash = self.hash_at(run.log, seq, turn).ok_or(Rejection::BadRun)?;
         Ok(Head { seq, hash })
     }
 
     /// The hash of an entry that is here.
     pub(crate) fn hash_at(&self, log: LogId, seq: u64, turn: &mut Turn<'_>) -> Option<EntryHash> {
         let head = self.head(log);
-        if head.seq == seq {
-            return Some(head.hash);
+        let base = self.logs.get(&log).and_then(|log| log.gap).map(|gap| gap.base);
+        if let Some(known) = [Some(head), base].into_iter().flatten().find(|head| head.seq == seq) {
+            return Some(known.hash);
         }
         self.stored_run(log, seq, turn)?.hash_at(seq)
     }
 
     /// The stored run that holds entry `seq` of a log.
     fn stored_run(&self, log: LogId, seq: u64, turn: &mut Turn<'_>) -> Option<VerifiedRun> {
+        if self.logs.get(&log).is_some_and(|log| log.lacks(seq)) {
+            return None;
+        }
         let (key, row) = self.run_rows(log, seq, 1, turn).pop()?;
         let run = VerifiedRun::from_stored(self.pseudonym, row.before, &row.run.0);
         if run.is_none() {
@@ -450,8 +496,11 @@ impl Space {
     ) -> Vec<SealedRun> {
         let mut runs: Vec<SealedRun> = Vec::new();
         let (mut next, mut bytes) = (seq, 0);
-        let head = self.head(log).seq;
-        while bytes < bytes_max && next <= head {
+        let Some(known) = self.logs.get(&log).filter(|known| !known.lacks(seq)) else {
+            return runs;
+        };
+        let end = known.held_from(seq);
+        while bytes < bytes_max && next <= end {
             let rows = self.run_rows(log, next, 64, turn);
             if rows.is_empty() {
                 break;
@@ -469,7 +518,7 @@ impl Space {
                     None => Some(Box::new(run)),
                 };
                 runs.extend(left.map(|run| *run));
-                if bytes >= bytes_max {
+                if bytes >= bytes_max || next > end {
                     break;
                 }
             }
@@ -708,6 +757,8 @@ pub(crate) fn device_key(device: DeviceId) -> String {
 pub(crate) struct Ingested {
     pub run: VerifiedRun,
     pub visible: Vec<Visible>,
+    /// Whether it filled a gap.
+    pub history: bool,
 }
 
 /// The session-keyed short form of an entry's hash.

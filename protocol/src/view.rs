@@ -29,6 +29,10 @@ pub struct SpaceView {
     pub waiting: u64,
     /// Entries held that do not count, since their writers had lost the right to write.
     pub quarantined: u64,
+    /// Older entries that the objects contain and that have not come yet.
+    pub older: u64,
+    /// Who made the snapshot that the objects began with, until its history has proven it.
+    pub brought_by: Option<DeviceId>,
     /// Live objects.
     pub objects: usize,
     /// Every log known.

@@ -239,6 +239,36 @@ pub(crate) enum Linking {
     Declined(LinkRefusal),
 }
 
+/// About bringing a device to the present by a snapshot. Append-only: the order of variants is the wire format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Bringing {
+    /// The sender asks for a snapshot.
+    Wanted,
+    /// What comes now.
+    Manifest(Bytes),
+    /// The next part, and the run bytes sent on this link so far, this part included.
+    Part { sent: u64, part: Bytes },
+    /// The sender sends no snapshot: entries are to do.
+    Declined,
+    /// Something that the receiver lacks is here only as part of a snapshot.
+    Offered,
+}
+
+/// A frame about a snapshot of a space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    pub tag: Tag,
+    pub about: Bringing,
+}
+
+/// Older entries of some logs, after those that the sender has, are wanted; no logs: that was what is sent for
+/// now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct History {
+    pub tag: Tag,
+    pub wants: Vec<(LogId, u64)>,
+}
+
 /// One message between two devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -259,6 +289,8 @@ pub(crate) enum Frame {
     Echo(Echo),
     Presence(Presence),
     Notes(Notes),
+    Snapshot(Snapshot),
+    History(History),
     Linking(Linking),
 }
 
@@ -282,6 +314,8 @@ impl Frame {
             Self::Echo(body) => envelope::wrap(VERSION, 15, body),
             Self::Presence(body) => envelope::wrap(VERSION, 16, body),
             Self::Notes(body) => envelope::wrap(VERSION, 17, body),
+            Self::Snapshot(body) => envelope::wrap(VERSION, 18, body),
+            Self::History(body) => envelope::wrap(VERSION, 19, body),
             Self::Linking(body) => envelope::wrap(VERSION, 20, body),
         }
     }
@@ -317,6 +351,8 @@ impl Frame {
             15 => envelope::body(body).map(Self::Echo),
             16 => envelope::body(body).map(Self::Presence),
             17 => envelope::body(body).map(Self::Notes),
+            18 => envelope::body(body).map(Self::Snapshot),
+            19 => envelope::body(body).map(Self::History),
             20 => envelope::body(body).map(Self::Linking),
             _ => return Ok(None),
         };
@@ -338,6 +374,7 @@ impl Frame {
             Self::Presence(presence) => {
                 presence.note.ciphertext.0.len() <= limits::PRESENCE_CIPHERTEXT_BYTES_MAX
             }
+            Self::History(history) => history.wants.len() <= limits::HISTORY_LOGS_MAX,
             Self::Linking(Linking::Welcome { part, .. }) => part.bounded(),
             _ => true,
         }

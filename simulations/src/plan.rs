@@ -71,6 +71,8 @@ pub struct Plan {
     pub govern_every_ms: u64,
     /// Whether a device that belongs to no space connects to the others.
     pub stranger: bool,
+    /// Entries from which a new device is brought to the present by a snapshot.
+    pub snapshot_entries: u64,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -107,6 +109,7 @@ impl Plan {
             checkpoint_entries: [1, 7, 40, 1_024][usize::try_from(pick(0, 3)).unwrap_or(0)],
             govern_every_ms: if pick(0, 1) == 0 { u64::MAX } else { pick(1_000, 15_000) },
             stranger: pick(0, 2) == 0,
+            snapshot_entries: [1, 20, 100, 2_048][usize::try_from(pick(0, 3)).unwrap_or(0)],
             faults,
         }
     }

@@ -510,6 +510,9 @@ impl World {
                     self.fail("honesty", format!("device {n} refused an honest peer: {rejection}"));
                 }
             }
+            Event::Audited { by, proven: false, .. } => {
+                self.fail("snapshots", format!("device {n} was brought to a wrong state by {by}"));
+            }
             Event::GreyListed { peer, rejection, .. } => {
                 let honest = (0..self.members()).any(|far| self.id(far) == *peer);
                 if honest {
@@ -660,6 +663,7 @@ impl World {
         match Replica::open(store, device.identity.clone(), &name, now, &mut device.rng) {
             Ok(mut replica) => {
                 replica.checkpoint_every(self.plan.checkpoint_entries);
+                replica.snapshots_from(self.plan.snapshot_entries);
                 device.replica = Some(replica);
             }
             Err(error) => self.fail("storage", format!("device {n} does not open: {error}")),

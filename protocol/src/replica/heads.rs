@@ -47,6 +47,12 @@ impl Replica {
     ) {
         let Some(peer) = self.member_on(link, id) else { return };
         let leads = self.device() < peer;
+        if self.is_being_brought(id) {
+            return;
+        }
+        // Who has nothing listens first: the peer may hold so much that a snapshot is better.
+        let silent = self.may_be_brought(id);
+        let telling = if silent && telling == Telling::First { Telling::Digest } else { telling };
         let (Some(space), Some(session)) = (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
         else {
             return;
@@ -73,6 +79,11 @@ impl Replica {
                 }
                 None => Detail::None,
             },
+            Telling::Ask if silent => {
+                let all: Vec<LogId> = space.logs.keys().copied().collect();
+                let holds = Holds::Digest(range_digest(&shared.key, space, &all));
+                Detail::Ranges { membership, ranges: vec![Range { until: None, holds }] }
+            }
             Telling::Ask if few => {
                 let ranges = vec![told_in_full(space, shared, true)];
                 Detail::Ranges { membership, ranges }
@@ -87,7 +98,7 @@ impl Replica {
             shared.asked = Some(now);
         }
         shared.told_since = first && shared.base.is_some();
-        if detail != Detail::None || shared.told_since {
+        if !silent && detail != Detail::None || shared.told_since {
             shared.told = true;
             shared.ack_due.clear();
         }
@@ -146,6 +157,14 @@ impl Replica {
             let log = space.own_log;
             effects.events.push(Event::Acked { space: id, peer, log, seq });
         }
+        if self.seek_snapshot(link, id, &frame.detail, now, effects) {
+            return Ok(());
+        }
+        let (Some(space), Some(session)) = (self.spaces.get_mut(&id), self.sessions.get_mut(&link))
+        else {
+            return Ok(());
+        };
+        let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
         let due = |sent: Option<Time>| sent.is_none_or(|at| at.plus_ms(ANSWER_EVERY_MS) <= now);
         let few = space.logs.len() <= limits::HEADS_LISTED_MAX;
         let ask = heard.reply.is_empty()

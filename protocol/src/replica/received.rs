@@ -52,6 +52,8 @@ impl Replica {
                 }
                 Frame::Presence(presence) => self.on_presence(link, presence, now, effects),
                 Frame::Notes(notes) => self.on_notes(link, &notes, now, effects),
+                Frame::Snapshot(snapshot) => self.on_snapshot(link, snapshot, now, rng, effects),
+                Frame::History(history) => self.on_history(link, &history, now, rng, effects),
                 Frame::Linking(linking) => self.on_linking(link, linking, now, rng, effects),
             },
         };
@@ -421,6 +423,21 @@ impl Replica {
             Err(rejection) => return Err(self.blame(link, id, log, rejection)),
         };
         Self::announce(space, &ingested.visible, false, effects);
+        if let Some((by, proven)) = space.audited.take() {
+            effects.events.push(Event::Audited { space: id, by, proven });
+        }
+        let further = space.head(log).seq > before;
+        if ingested.history {
+            let shared = self.sessions.get_mut(&link).and_then(|s| s.shared.get_mut(&id));
+            if let Some(shared) = shared {
+                shared.history_moved = true;
+            }
+            self.on_growth(id, log);
+        }
+        if !further {
+            return Ok(());
+        }
+        let Some(space) = self.spaces.get(&id) else { return Ok(()) };
         let author = space.logs.get(&log).map(|known| known.opening.device);
         if let Some(session) = self.sessions.get_mut(&link)
             && let Some(shared) = session.shared.get_mut(&id)

@@ -185,6 +185,7 @@ impl Replica {
         for link in dirty {
             self.learn(link, false, now, rng, effects);
             self.note_links(link, now, rng, effects);
+            self.pump_snapshots(link, effects);
             self.pump(link, now, rng, effects);
             self.send_acks(link, effects);
             self.send_credit(link, effects);
@@ -198,7 +199,7 @@ impl Replica {
     fn pump(&mut self, link: LinkId, now: Time, rng: &mut dyn CryptoRng, effects: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let peer = session.peer;
-        let mut frames = Vec::new();
+        let (mut frames, mut unsendable) = (Vec::new(), Vec::new());
         for (id, shared) in &mut session.shared {
             let Some(space) = self.spaces.get_mut(id) else { continue };
             if shared.due.is_empty() || !space.membership.roster().may(peer, Role::Relay) {
@@ -210,6 +211,10 @@ impl Replica {
                     break;
                 }
                 let Some(known) = space.logs.get(&log) else { continue };
+                if known.lacks(seq + 1) {
+                    unsendable.push(*id);
+                    continue;
+                }
                 let most = usize::try_from(credit).unwrap_or(usize::MAX) - limits::RUN_BYTES_MAX;
                 let mut turn = turn!(self, now, rng, effects);
                 let runs = space.runs_from(log, seq + 1, most.max(1), &mut turn);
@@ -236,6 +241,9 @@ impl Replica {
         session.may_answer(frames.len() as u64);
         for frame in frames {
             self.send(link, &frame, effects);
+        }
+        for id in unsendable {
+            self.offer_snapshot(link, id, now, effects);
         }
     }
 
@@ -285,6 +293,12 @@ impl Replica {
         let jitter = u64::from(rng.next_u32()) % (limits::REPAIR_EVERY_MS / 2);
         session.next_repair = now.plus_ms(limits::REPAIR_EVERY_MS * 3 / 4 + jitter);
         let nonce = session.nonce;
+        let spaces: Vec<SpaceId> = session.shared.keys().copied().collect();
+        self.check_bringing(link, false, now, rng, effects);
+        for id in spaces {
+            self.ask_history(link, id, false, now, effects);
+        }
+        let Some(session) = self.sessions.get_mut(&link) else { return };
         let (granted, sent) = (session.grant, session.sent);
         let settled = !session.shared.is_empty() && session.shared.values().all(|s| s.known);
         let shared: Vec<(SpaceId, bool)> =

@@ -45,9 +45,11 @@ impl Replica {
                 Some(_) => None,
             },
             own_log: space.ready().then_some(space.own_log),
-            entries: logs.iter().map(|log| log.seq).sum(),
-            waiting: logs.iter().map(|log| log.seq - log.applied - log.quarantined).sum(),
+            entries: logs.iter().map(|log| log.seq).sum::<u64>() - space.history_lacking(),
+            waiting: logs.iter().map(waiting).sum(),
             quarantined: logs.iter().map(|log| log.quarantined).sum(),
+            older: space.history_lacking(),
+            brought_by: space.brought_by,
             objects: space.objects.live(),
             logs,
         }
@@ -215,3 +217,8 @@ impl rand_core::TryRng for NoRandomness {
 }
 
 impl rand_core::TryCryptoRng for NoRandomness {}
+
+/// Entries of a log that count and are not applied.
+fn waiting(log: &LogView) -> u64 {
+    log.seq.saturating_sub(log.quarantined).saturating_sub(log.applied)
+}

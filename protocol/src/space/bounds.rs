@@ -39,10 +39,14 @@ impl Space {
             anew |= self.bind(id, turn);
         }
         self.leave_bounded_log(turn);
-        if anew {
+        let whole = self.logs.values().all(|log| log.gap.is_none());
+        if anew && whole && self.brought_by.is_none() {
             return self.build_anew(turn);
         }
-        self.apply_ready(turn)
+        self.overdue |= anew;
+        let mut visible = self.apply_ready(turn);
+        visible.extend(self.audit(turn));
+        visible
     }
 
     /// Takes in the bound of one log; tells whether more of it has been applied than counts.
@@ -60,6 +64,7 @@ impl Space {
         if let Limit::UpTo(last) = bound
             && last.seq > 0
             && last.seq <= self.head(id).seq
+            && !self.logs.get(&id).is_some_and(|log| log.lacks(last.seq))
             && self.hash_at(id, last.seq, turn) != Some(last.hash)
         {
             // Another branch was meant; a proof of the fork is on its way.
@@ -75,10 +80,16 @@ impl Space {
 
     /// Forgets what follows an entry of a forked log. The rows stay in the store.
     fn go_back(&mut self, id: LogId, to: Head, turn: &mut Turn<'_>) {
-        let to = if to.seq == 0 || self.hash_at(id, to.seq, turn) == Some(to.hash) {
-            to
-        } else {
-            Head::NONE
+        let gap = self.logs.get(&id).and_then(|log| log.gap);
+        let to = match gap.filter(|gap| to.seq < gap.base.seq) {
+            Some(gap) if to.seq > gap.after => self.fall_back(id, gap, turn),
+            gap => {
+                if let Some(gap) = gap {
+                    self.fall_back(id, gap, turn);
+                }
+                let known = to.seq == 0 || self.hash_at(id, to.seq, turn) == Some(to.hash);
+                if known { to } else { Head::NONE }
+            }
         };
         self.change += 1;
         let Some(log) = self.logs.get_mut(&id) else { return };
@@ -129,7 +140,7 @@ impl Space {
     }
 
     /// Builds all objects from the entries that count.
-    fn build_anew(&mut self, turn: &mut Turn<'_>) -> Vec<Visible> {
+    pub(super) fn build_anew(&mut self, turn: &mut Turn<'_>) -> Vec<Visible> {
         let author = self.own.device;
         let before = self.objects.all_ids().into_iter();
         let mut visible: BTreeSet<Visible> =

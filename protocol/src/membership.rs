@@ -265,8 +265,9 @@ impl Membership {
     }
 
     /// What shows a device that it is not in, or not any more: the operations that took it out, or that may have voided
-    /// its entry, and what they build on. None while it is in, or if it never came.
-    pub(crate) fn farewell(&self, device: DeviceId) -> Vec<&Op> {
+    /// its entry, and what they build on; and those that let `by` in, who says so, since the other may know as little of
+    /// that. None while it is in, or if it never came.
+    pub(crate) fn farewell(&self, device: DeviceId, by: DeviceId) -> Vec<&Op> {
         if self.roster.role(device).is_some() {
             return Vec::new();
         }
@@ -290,7 +291,14 @@ impl Membership {
                     _ => false,
                 }
         };
-        let taking: Vec<(usize, &Node)> = self.nodes.iter().enumerate().filter(takes).collect();
+        let mut taking: Vec<(usize, &Node)> = self.nodes.iter().enumerate().filter(takes).collect();
+        if taking.is_empty() {
+            return Vec::new();
+        }
+        let enters = |(place, node): &(usize, &Node)| {
+            node.op.author == by && node.op.enters() && self.counts.get(*place) == Some(&true)
+        };
+        taking.extend(self.nodes.iter().enumerate().filter(enters).last());
         let shows = |place: usize| {
             taking.iter().any(|(at, node)| *at == place || node.past.contains(place))
         };

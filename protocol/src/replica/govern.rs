@@ -73,7 +73,7 @@ impl Replica {
             return false;
         };
         let Some(shared) = session.shared.get_mut(&id) else { return false };
-        let ops = space.membership.farewell(session.peer);
+        let ops = space.membership.farewell(session.peer, space.own.device);
         if ops.is_empty() {
             return false;
         }

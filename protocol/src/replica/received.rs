@@ -177,7 +177,7 @@ impl Replica {
         let Some(space) = self.spaces.get(&id) else { return };
         if let Some(join) = &space.joining {
             // Who comes back says first what took it out: whoever lets it in may not have heard of that.
-            let own = space.membership.farewell(space.own.device);
+            let own = space.membership.farewell(space.own.device, space.own.device);
             let own: Vec<Bytes> = own.into_iter().map(|op| Bytes(op.bytes.clone())).collect();
             let ops = vec![Bytes(join.bytes.clone())];
             self.send_operations(link, id, own, effects);

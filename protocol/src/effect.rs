@@ -290,6 +290,8 @@ pub enum Outcome {
     Renamed,
     /// Members, roles or bounds have been changed.
     Governed,
+    /// Older entries are kept from now on, or are not.
+    KeepsHistory(bool),
     /// The edit is durable here.
     Edited {
         /// The log that carries it.
@@ -309,6 +311,8 @@ pub enum Outcome {
 pub enum Refusal {
     /// This device has no such space.
     UnknownSpace,
+    /// There is nothing that all devices hold and that no checkpoint names yet.
+    NothingStable,
     /// This device is already a member of the space.
     AlreadyMember,
     /// The space's key has not arrived yet.

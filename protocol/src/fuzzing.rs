@@ -32,6 +32,8 @@ use crate::wire::{
 };
 use crate::{envelope, limits};
 
+mod snapshots;
+
 /// A frame, decoded and encoded again; `None` if it is refused or of an unknown kind.
 #[must_use]
 pub fn frame_again(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -299,6 +301,8 @@ pub struct Member {
     logs: Vec<LogId>,
     heads: BTreeMap<u64, Head>,
     invite: Option<(OpId, [u8; 32])>,
+    /// Parts of the snapshot that was told of last.
+    parts: Vec<Vec<u8>>,
 }
 
 impl Member {
@@ -349,6 +353,7 @@ impl Member {
             logs,
             heads: BTreeMap::new(),
             invite: None,
+            parts: Vec::new(),
         }
     }
 
@@ -592,7 +597,7 @@ impl Member {
         let tag =
             if script.below(32) == 31 { Tag(u32::from(script.byte())) } else { shared.tag_out };
         let mut wrote = false;
-        let frame = match script.below(19) {
+        let frame = match script.below(22) {
             0 => Frame::Hello(Hello { nonce: script.array() }),
             1 => {
                 let (ours, theirs) = self.sides(ends);
@@ -691,6 +696,8 @@ impl Member {
                     _ => Linking::Welcome { part, sealed: Bytes(script.bytes(200)) },
                 })
             }
+            18 => self.history(tag, script),
+            19 | 20 => self.snapshot(tag, script, rng),
             _ => Frame::Refused(Refused { tag, reason: JoinRefusal::Expired }),
         };
         (frame.encode(), wrote)

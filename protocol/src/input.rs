@@ -108,6 +108,14 @@ pub enum Wish {
         /// The change.
         what: Governance,
     },
+    /// Keep the older entries of a space, which the objects can do without, or let them go where a checkpoint stands.
+    /// A device that lets them go does not ask for them when it joins either.
+    KeepHistory {
+        /// Which space.
+        space: SpaceId,
+        /// Whether to keep them. What others still have is asked for again.
+        keep: bool,
+    },
     /// Change objects of one space. All edits of one wish are sealed into one entry where they fit.
     Edit {
         /// Which space.
@@ -162,6 +170,13 @@ pub enum Governance {
     Adopt {
         /// Which.
         log: LogId,
+    },
+    /// Let logs count for good as far as every member device is known to hold them, so that devices which do not keep
+    /// history may forget how they came there.
+    Checkpoint {
+        /// Devices that were last seen longer ago, in milliseconds, or never, are not waited for: what they lack comes
+        /// to them as a snapshot. [`u64::MAX`] waits for all.
+        away_ms: u64,
     },
 }
 

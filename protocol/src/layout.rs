@@ -75,6 +75,11 @@ pub(crate) fn proof_key(space: Pseudonym, log: LogId) -> Vec<u8> {
     key(b'b', space, &[&log.0])
 }
 
+/// What the objects were where the entries that are here begin, in pieces, sealed.
+pub(crate) fn ground_key(space: Pseudonym, row: u32) -> Vec<u8> {
+    key(b'z', space, &[&row.to_be_bytes()])
+}
+
 /// What is known of one object, sealed.
 pub(crate) fn meta_key(space: Pseudonym, object: ObjectId) -> Vec<u8> {
     key(b'd', space, &[&object.0])
@@ -201,6 +206,8 @@ pub(crate) struct SpaceRow {
     pub joining: Option<Bytes>,
     /// Who signed the snapshot that the objects began with, until its history has proven it.
     pub brought_by: Option<crate::ids::DeviceId>,
+    /// Whether older entries are kept, or asked for.
+    pub keeps_history: bool,
 }
 
 impl Drop for SpaceRow {

@@ -259,6 +259,26 @@ impl Membership {
         self.nodes.iter().map(|node| &node.op)
     }
 
+    /// What checkpoints say that count and that a device has not said yet that it knows of.
+    pub(crate) fn checkpoints_unknown_to(&self, device: DeviceId) -> Vec<&[Cut]> {
+        let counts = |place: usize| self.counts.get(place) == Some(&true);
+        let own: Vec<&Node> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(place, node)| node.op.author == device && counts(*place))
+            .map(|(_, node)| node)
+            .collect();
+        let open = self.nodes.iter().enumerate().filter_map(|(place, node)| match &node.op.body {
+            OpBody::Checkpoint { cut } if !cut.is_empty() && counts(place) => {
+                let known = |own: &&Node| own.op.id == node.op.id || own.past.contains(place);
+                (!own.iter().any(known)).then_some(cut.as_slice())
+            }
+            _ => None,
+        });
+        open.collect()
+    }
+
     /// The device that made the space.
     pub(crate) fn founder(&self) -> Option<DeviceId> {
         self.in_order().next().map(|op| op.author)

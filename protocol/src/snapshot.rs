@@ -88,6 +88,16 @@ pub(crate) struct Snapshot {
     pub parts: Vec<Bytes>,
 }
 
+impl Contents {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        envelope::wrap(VERSION, KIND_CONTENTS, self)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        envelope::open(VERSION, KIND_CONTENTS, bytes)
+    }
+}
+
 impl HeadProof {
     /// The entry that is proven, and what it is sealed under; none if the log's device has not signed for it.
     pub(crate) fn head(&self, space: Pseudonym, log: LogOpening) -> Option<(Head, Under)> {
@@ -142,7 +152,7 @@ impl Snapshot {
         identity: &Identity,
         rng: &mut dyn CryptoRng,
     ) -> Option<Self> {
-        let plain = Zeroizing::new(envelope::wrap(VERSION, KIND_CONTENTS, contents));
+        let plain = Zeroizing::new(contents.to_bytes());
         let cipher = cipher(key);
         let device = identity.device();
         let chunks = plain.chunks(limits::SNAPSHOT_PART_BYTES);
@@ -186,7 +196,7 @@ impl Manifest {
             let chunk = cipher.decrypt(&XNonce::from(*nonce), sealed).ok()?;
             plain.extend_from_slice(&Zeroizing::new(chunk));
         }
-        let contents: Contents = envelope::open(VERSION, KIND_CONTENTS, &plain)?;
+        let contents = Contents::from_bytes(&plain)?;
         let bounded = contents.logs.len() <= limits::LOGS_PER_SPACE_MAX
             && contents.objects.len() <= limits::OBJECTS_PER_SPACE_MAX;
         bounded.then_some(contents)

@@ -134,6 +134,8 @@ pub(crate) struct Space {
     pub held: Held,
     /// Who signed the snapshot that these objects began with, until its history has proven it.
     pub brought_by: Option<DeviceId>,
+    /// Whether older entries are kept, or asked for, though the objects can do without.
+    pub keeps_history: bool,
     /// What came of comparing a snapshot with its history, until listeners have been told.
     pub audited: Option<(DeviceId, bool)>,
     /// Objects contain entries that do not count any more, and cannot be built anew before all history is here.
@@ -185,6 +187,7 @@ impl Space {
             about: BTreeMap::new(),
             held: Held::default(),
             brought_by: None,
+            keeps_history: true,
             audited: None,
             overdue: false,
             history_asked: None,
@@ -211,6 +214,7 @@ impl Space {
             space.keyring.insert(*epoch, EpochKey::from_bytes(*key));
         }
         space.brought_by = row.brought_by;
+        space.keeps_history = row.keeps_history;
         space.read_operations(row.joining.as_ref(), turn);
         space.read_logs(turn);
         space.read_held(turn);
@@ -281,6 +285,7 @@ impl Space {
             epochs: self.keyring.iter().map(|(id, key)| (id, key.to_bytes())).collect(),
             joining: self.joining.as_ref().map(|op| Bytes(op.bytes.clone())),
             brought_by: self.brought_by,
+            keeps_history: self.keeps_history,
         };
         turn.put_sealed_row(layout::space_key(self.pseudonym), layout::KIND_SPACE, &row);
         turn.effects.batch.require_durable();

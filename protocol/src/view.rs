@@ -31,6 +31,8 @@ pub struct SpaceView {
     pub quarantined: u64,
     /// Older entries that the objects contain and that have not come yet.
     pub older: u64,
+    /// Whether older entries are kept, or asked for.
+    pub keeps_history: bool,
     /// Who made the snapshot that the objects began with, until its history has proven it.
     pub brought_by: Option<DeviceId>,
     /// Live objects.

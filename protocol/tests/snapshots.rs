@@ -4,7 +4,8 @@
 mod mesh;
 
 use meshwork_crdt::{Edit, Kind};
-use meshwork_protocol::{Event, Governance, SpaceId, Ticket};
+use meshwork_protocol::store::Store as _;
+use meshwork_protocol::{Event, Governance, Refusal, Role, SpaceId, Ticket, Wish};
 
 use mesh::Mesh;
 
@@ -47,7 +48,7 @@ fn older(mesh: &Mesh, n: usize, space: SpaceId) -> u64 {
 #[test]
 fn a_newcomer_sees_the_present_first_and_then_gets_the_past() {
     let (mut mesh, space, ticket) = founded(2, 300);
-    mesh.wish(1, meshwork_protocol::Wish::Join { ticket: Box::new(ticket) }).unwrap();
+    mesh.wish(1, Wish::Join { ticket: Box::new(ticket) }).unwrap();
     mesh.connect_silently(0, 1);
     while brought(&mesh, 1).is_empty() {
         assert!(mesh.step(), "a snapshot comes");
@@ -78,7 +79,7 @@ fn few_entries_come_as_entries() {
 #[test]
 fn who_was_brought_by_a_snapshot_brings_the_next_before_its_own_history_has_come() {
     let (mut mesh, space, ticket) = founded(3, 300);
-    mesh.wish(1, meshwork_protocol::Wish::Join { ticket: Box::new(ticket.clone()) }).unwrap();
+    mesh.wish(1, Wish::Join { ticket: Box::new(ticket.clone()) }).unwrap();
     mesh.connect_silently(0, 1);
     while brought(&mesh, 1).is_empty() {
         assert!(mesh.step());
@@ -104,7 +105,7 @@ fn who_was_brought_by_a_snapshot_brings_the_next_before_its_own_history_has_come
 #[test]
 fn a_device_restarted_with_half_its_history_gets_the_rest() {
     let (mut mesh, space, ticket) = founded(2, 900);
-    mesh.wish(1, meshwork_protocol::Wish::Join { ticket: Box::new(ticket) }).unwrap();
+    mesh.wish(1, Wish::Join { ticket: Box::new(ticket) }).unwrap();
     mesh.connect_silently(0, 1);
     while brought(&mesh, 1).is_empty() || older(&mesh, 1, space) > 500 {
         assert!(mesh.step());
@@ -143,7 +144,7 @@ fn a_part_that_is_lost_costs_time_and_nothing_else() {
         let text = Edit::Replace(format!("{n} {}", "lorem ipsum ".repeat(400)));
         mesh.edit(0, space, &format!("note {n}"), Kind::Text, text);
     }
-    mesh.wish(1, meshwork_protocol::Wish::Join { ticket: Box::new(ticket) }).unwrap();
+    mesh.wish(1, Wish::Join { ticket: Box::new(ticket) }).unwrap();
     mesh.connect_silently(0, 1);
     let is_part = |bytes: &[u8]| bytes.get(1) == Some(&18) && bytes.len() > 20_000;
     let mut lost = 0;
@@ -171,12 +172,8 @@ fn who_is_removed_below_what_a_snapshot_contains_is_taken_out_of_it_once_the_his
         mesh.connect(0, n);
         mesh.settle();
     }
-    mesh.govern(
-        0,
-        space,
-        Governance::SetRole { member: mesh.member(2), role: meshwork_protocol::Role::Admin },
-    )
-    .unwrap();
+    mesh.govern(0, space, Governance::SetRole { member: mesh.member(2), role: Role::Admin })
+        .unwrap();
     mesh.settle();
     // Device 2 hears nothing more of 1, and takes it out; 0 and 3 hear what 1 goes on writing.
     mesh.disconnect(0, 2);
@@ -186,7 +183,7 @@ fn who_is_removed_below_what_a_snapshot_contains_is_taken_out_of_it_once_the_his
         mesh.set(1, space, "late", &format!("{n}"));
     }
     let again = mesh.invite(0, space, 1);
-    mesh.wish(3, meshwork_protocol::Wish::Join { ticket: Box::new(again) }).unwrap();
+    mesh.wish(3, Wish::Join { ticket: Box::new(again) }).unwrap();
     mesh.connect_silently(0, 3);
     while brought(&mesh, 3).is_empty() {
         assert!(mesh.step());
@@ -207,4 +204,166 @@ fn who_is_removed_below_what_a_snapshot_contains_is_taken_out_of_it_once_the_his
     assert!(digests.windows(2).all(|pair| pair[0] == pair[1]));
     assert!(mesh.get(3, space, "late").is_none());
     assert_eq!(mesh.quarantined(3, space), mesh.quarantined(0, space));
+}
+
+fn drop_history(mesh: &mut Mesh, n: usize, space: SpaceId) {
+    mesh.wish(n, Wish::KeepHistory { space, keep: false }).unwrap();
+}
+
+fn rows(mesh: &Mesh, n: usize, letter: u8) -> usize {
+    let mut rows = 0;
+    let count = &mut |_: &[u8], _: &[u8]| {
+        rows += 1;
+        true
+    };
+    mesh.devices[n].store.scan(&[letter], &[letter + 1], count).unwrap();
+    rows
+}
+
+const ALL: Governance = Governance::Checkpoint { away_ms: u64::MAX };
+
+#[test]
+fn what_all_hold_is_forgotten_where_a_checkpoint_stands_and_the_rest_goes_on() {
+    let (mut mesh, space, ticket) = founded(3, 200);
+    for n in [1, 2] {
+        mesh.join(n, &ticket);
+        mesh.connect(0, n);
+        mesh.settle();
+    }
+    for n in 0..40 {
+        mesh.put(1 + n % 2, space, "busy", &n.to_string());
+    }
+    drop_history(&mut mesh, 1, space);
+    let before = rows(&mesh, 1, b'e');
+    mesh.govern(0, space, ALL).unwrap();
+    mesh.settle();
+    assert!(rows(&mesh, 1, b'e') <= 2, "{before} runs, then {}", rows(&mesh, 1, b'e'));
+    assert!(older(&mesh, 1, space) > 230);
+    assert_eq!(older(&mesh, 0, space), 0);
+    assert_eq!(mesh.govern(0, space, ALL), Err(Refusal::NothingStable));
+
+    mesh.put(1, space, "after", "x");
+    mesh.put(0, space, "after too", "y");
+    mesh.assert_converged(space);
+    mesh.reopen(1);
+    mesh.connect(0, 1);
+    mesh.pass_ms(60_000);
+    assert!(older(&mesh, 1, space) > 230, "it asks for what it wants no more");
+    mesh.put(2, space, "after", "z");
+    mesh.assert_converged(space);
+
+    // Another checkpoint moves the ground, and who wants history again gets it.
+    mesh.govern(0, space, ALL).unwrap();
+    mesh.settle();
+    mesh.put(1, space, "last", "x");
+    mesh.assert_converged(space);
+    mesh.wish(1, Wish::KeepHistory { space, keep: true }).unwrap();
+    mesh.pass_ms(60_000);
+    assert_eq!((older(&mesh, 1, space), rows(&mesh, 1, b'z')), (0, 0));
+    mesh.reopen(1);
+    mesh.assert_converged(space);
+    assert_eq!(mesh.rejections(), 0);
+}
+
+#[test]
+fn nothing_is_forgotten_before_every_admin_has_said_that_it_knows() {
+    let (mut mesh, space, ticket) = founded(3, 50);
+    for n in [1, 2] {
+        mesh.join(n, &ticket);
+        mesh.connect(0, n);
+        mesh.settle();
+    }
+    let member = mesh.member(2);
+    mesh.govern(0, space, Governance::SetRole { member, role: Role::Admin }).unwrap();
+    mesh.settle();
+    mesh.disconnect(0, 2);
+    drop_history(&mut mesh, 1, space);
+    mesh.govern(0, space, ALL).unwrap();
+    mesh.pass_ms(30_000);
+    assert_eq!(older(&mesh, 1, space), 0);
+    mesh.connect(0, 2);
+    mesh.pass_ms(30_000);
+    assert!(older(&mesh, 1, space) > 40);
+    mesh.assert_converged(space);
+}
+
+#[test]
+fn a_device_that_returns_to_where_nobody_has_the_past_is_rebased_and_loses_nothing() {
+    let (mut mesh, space, ticket) = founded(3, 150);
+    for n in [1, 2] {
+        mesh.join(n, &ticket);
+        mesh.connect(0, n);
+        mesh.settle();
+    }
+    mesh.edit(2, space, "shared", Kind::Text, Edit::Replace("one two three".into()));
+    mesh.disconnect(0, 2);
+    mesh.edit(2, space, "shared", Kind::Text, Edit::Replace("one two three four".into()));
+    mesh.put(2, space, "offline", "kept");
+    mesh.edit(0, space, "shared", Kind::Text, Edit::Replace("zero one two three".into()));
+    for n in 0..150 {
+        mesh.put(n % 2, space, "busy", &n.to_string());
+    }
+    mesh.pass_ms(120_000);
+    for n in [0, 1] {
+        drop_history(&mut mesh, n, space);
+    }
+    mesh.govern(0, space, Governance::Checkpoint { away_ms: 60_000 }).unwrap();
+    mesh.pass_ms(30_000);
+    assert!(older(&mesh, 0, space) > 100 && older(&mesh, 1, space) > 100);
+    mesh.connect(0, 2);
+    mesh.pass_ms(60_000);
+    assert_eq!(brought(&mesh, 2).last().map(|(_, new)| *new), Some(false));
+    mesh.assert_converged(space);
+    for n in 0..3 {
+        assert_eq!(mesh.value(n, space, "shared"), Some("zero one two three four".into()));
+        assert!(mesh.value(n, space, "settings").unwrap().to_string().contains("kept"));
+    }
+    assert_eq!(mesh.rejections(), 0);
+}
+
+#[test]
+fn a_device_that_keeps_no_history_holds_the_present_and_what_follows() {
+    let (mut mesh, space, ticket) = founded(2, 300);
+    mesh.wish(1, Wish::Join { ticket: Box::new(ticket) }).unwrap();
+    drop_history(&mut mesh, 1, space);
+    mesh.connect(0, 1);
+    mesh.pass_ms(60_000);
+    assert_eq!(brought(&mesh, 1).len(), 1);
+    assert_eq!(older(&mesh, 1, space), 301);
+    mesh.put(0, space, "x", "y");
+    mesh.assert_converged(space);
+    mesh.reopen(1);
+    mesh.assert_converged(space);
+}
+
+#[test]
+fn a_removal_after_the_ground_is_followed_without_the_past_and_one_below_it_changes_nothing() {
+    let (mut mesh, space, ticket) = founded(3, 20);
+    for n in [1, 2] {
+        mesh.join(n, &ticket);
+        mesh.connect(0, n);
+        mesh.settle();
+    }
+    mesh.set(1, space, "early", "counts");
+    drop_history(&mut mesh, 2, space);
+    mesh.govern(0, space, ALL).unwrap();
+    mesh.pass_ms(30_000);
+    assert!(older(&mesh, 2, space) > 0);
+    // The founder does not hear what 1 goes on writing; 2 does.
+    mesh.disconnect(0, 1);
+    mesh.connect(1, 2);
+    mesh.disconnect(0, 2);
+    mesh.set(1, space, "late", "does not");
+    assert!(mesh.get(2, space, "late").is_some());
+    mesh.disconnect(1, 2);
+    mesh.govern(0, space, Governance::RemoveMember { member: mesh.member(1) }).unwrap();
+    mesh.connect(0, 2);
+    mesh.pass_ms(30_000);
+    for n in [0, 2] {
+        assert!(mesh.get(n, space, "late").is_none());
+        assert_eq!(mesh.get(n, space, "early"), Some("counts".into()));
+    }
+    assert_eq!(mesh.digest(0, space), mesh.digest(2, space));
+    mesh.reopen(2);
+    assert_eq!(mesh.digest(0, space), mesh.digest(2, space));
 }

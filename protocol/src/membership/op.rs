@@ -88,6 +88,9 @@ pub(crate) enum OpBody {
     Fork(Box<ForkProof>),
     /// The author has been handed no key of an epoch that opens.
     Plea { epoch: EpochId },
+    /// Logs count up to here for good, whatever is decided about their writers, as soon as every admin's device has
+    /// said something that knows of it; so that what led there need not be kept. An empty one says just that.
+    Checkpoint { cut: Vec<Cut> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,7 +208,7 @@ impl OpBody {
                     && earlier.len() <= limits::EARLIER_EPOCHS_MAX
                     && earlier.iter().all(|(_, sealed)| sealed.0.len() == LINKED_KEY_BYTES)
             }
-            Self::SetRole { cut, .. } => cut_in_order(cut),
+            Self::SetRole { cut, .. } | Self::Checkpoint { cut } => cut_in_order(cut),
             Self::Remove { subject, cut, root } => {
                 cut_in_order(cut) && root.is_none_or(|root| root.proven(space, *subject, author))
             }

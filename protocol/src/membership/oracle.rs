@@ -294,7 +294,9 @@ impl Naive<'_> {
                     && author.is_some()
                     && (own || may(Role::Admin) && above(target))
             }
-            OpBody::Invite { .. } | OpBody::Revoke { .. } => may(Role::Admin),
+            OpBody::Invite { .. } | OpBody::Revoke { .. } | OpBody::Checkpoint { .. } => {
+                may(Role::Admin)
+            }
             OpBody::Epoch { .. } => may(Role::Write),
             OpBody::Adopt { log, .. } => {
                 may(Role::Admin) || log.device == op.author && author.is_some()
@@ -392,6 +394,41 @@ fn compare(space: SpaceId, membership: &Membership, what: &str) {
         let known = roster.invites.get(&op.id);
         assert_eq!(known.is_some(), oracle.counts.contains(&op.id), "{:?} {what}", op.id);
     }
+    for op in ops.values() {
+        let OpBody::Checkpoint { cut } = &op.body else { continue };
+        let admins = ops.values().map(|op| op.author).filter(|device| {
+            let owner = oracle.owner(*device);
+            let role = owner.and_then(|owner| oracle.member(owner, None));
+            oracle.is_in(*device, None) && role.is_some_and(|(role, _)| role == Role::Admin)
+        });
+        let admins: BTreeSet<DeviceId> = admins.collect();
+        let knows = |device: &DeviceId| {
+            oracle
+                .counts
+                .iter()
+                .any(|id| ops[id].author == *device && (*id == op.id || pasts[id].contains(&op.id)))
+        };
+        let stands = oracle.counts.contains(&op.id) && admins.iter().all(knows);
+        for cut in cut {
+            let place = (cut.log.device, cut.log.incarnation);
+            let least = roster.checkpoints.get(&place).map_or(0, |head| head.seq);
+            assert!(!stands || least >= cut.head.seq, "{:?} {what}", op.id);
+            let limit = roster.limits.get(&place).map_or(u64::MAX, |head| head.seq);
+            assert!(!stands || limit >= cut.head.seq, "{:?} {what}", op.id);
+        }
+    }
+    let cuts: Vec<&Cut> = ops
+        .values()
+        .filter_map(|op| match &op.body {
+            OpBody::Checkpoint { cut } if oracle.counts.contains(&op.id) => Some(cut),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    for (place, head) in &roster.checkpoints {
+        let said = |cut: &&&Cut| (cut.log.device, cut.log.incarnation) == *place;
+        assert!(cuts.iter().filter(said).any(|cut| cut.head == *head), "{what}");
+    }
     for (id, epoch) in &roster.epochs {
         let valid = ops.values().any(|op| {
             matches!(&op.body, OpBody::Epoch { epoch, .. } if epoch == id)
@@ -453,7 +490,7 @@ impl Cast {
         let log = LogOpening { device: self.devices[whom].device(), incarnation: 1 };
         let head = Head { seq: 1 + pick(rng, 4) as u64, hash: EntryHash([7; 32]) };
         let cut = if pick(rng, 2) == 0 { vec![] } else { vec![Cut { log, head }] };
-        match pick(rng, 16) {
+        match pick(rng, 18) {
             0 | 1 => {
                 let key = self.secret.device().0;
                 OpBody::Invite { key, role, expires: Time(0), uses: 1 + pick(rng, 2) as u32 }
@@ -483,6 +520,7 @@ impl Cast {
                 OpBody::Revoke { invite }
             }
             14 => OpBody::Adopt { log, head },
+            16 | 17 => OpBody::Checkpoint { cut },
             _ => OpBody::Epoch {
                 epoch: EpochId([pick(rng, 3) as u8; 16]),
                 log: LogId([1; 16]),

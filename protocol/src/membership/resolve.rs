@@ -7,6 +7,9 @@
 //!    equal rank that void each other are all void.
 //! 4. Where concurrent operations give one member different roles, the least holds.
 //!
+//! 5. A checkpoint stands once every admin's device has made an operation that knows of it. Its author can then not be
+//!    taken out by an operation that does not.
+//!
 //! Nobody takes rights from a member that stands nearer to the founder. Everything is a function of the set:
 //! the order used is topological, ties by id (`oracle` beside this file states the same naively).
 
@@ -176,7 +179,8 @@ impl<'a> Rules<'a> {
             | OpBody::SetRole { .. }
             | OpBody::Remove { .. }
             | OpBody::Revoke { .. }
-            | OpBody::Adopt { .. } => Some(Role::Admin),
+            | OpBody::Adopt { .. }
+            | OpBody::Checkpoint { .. } => Some(Role::Admin),
         }
     }
 

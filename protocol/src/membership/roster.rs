@@ -85,6 +85,8 @@ pub(crate) struct Roster {
     pub epoch_order: Vec<EpochId>,
     /// Logs that count up to an entry only.
     pub limits: BTreeMap<(DeviceId, u64), Head>,
+    /// Logs that count up to an entry for good.
+    pub checkpoints: BTreeMap<(DeviceId, u64), Head>,
     /// Logs that have been shown to be forked: the last entry before the fork.
     pub forks: BTreeMap<(DeviceId, u64), Head>,
 }

@@ -12,7 +12,7 @@ use rand_core::CryptoRng;
 
 use super::heads::{ANSWER_EVERY_MS, Telling};
 use super::{Replica, turn};
-use crate::effect::{Effects, Event};
+use crate::effect::{Effects, Event, Outcome, Refusal};
 use crate::entry::Bytes;
 use crate::ids::{LinkId, LogId, SpaceId, Time};
 use crate::limits;
@@ -138,18 +138,27 @@ impl Replica {
                 self.end_bringing(id, now, rng, effects);
             }
             Bringing::Declined => {}
-            Bringing::Offered => {
-                let may = |space: &crate::space::Space| {
-                    space.joining.is_none()
-                        && space.membership.roster().may(space.own.device, Role::Read)
-                };
-                let idle = !self.incoming.contains_key(&id) && self.snapshot_entries != u64::MAX;
-                if idle && self.spaces.get(&id).is_some_and(may) {
-                    self.want_snapshot(link, id, false, now, effects);
-                }
+            Bringing::Offered if self.may_be_rebased(link, id) => {
+                self.want_snapshot(link, id, false, now, effects);
             }
+            Bringing::Offered => {}
         }
         Ok(())
+    }
+
+    /// Whether a peer may bring this device to the present although something of the space is here: entries are
+    /// missing that a checkpoint lets everybody forget, so that nothing but an admin's word is left of them.
+    fn may_be_rebased(&self, link: LinkId, id: SpaceId) -> bool {
+        let (Some(space), Some(session)) = (self.spaces.get(&id), self.sessions.get(&link)) else {
+            return false;
+        };
+        let roster = space.membership.roster();
+        self.snapshot_entries != u64::MAX
+            && !self.incoming.contains_key(&id)
+            && space.joining.is_none()
+            && roster.may(space.own.device, Role::Read)
+            && roster.may(session.peer, Role::Admin)
+            && space.is_behind_checkpoints()
     }
 
     /// A peer asks for a snapshot: it is sent one if there is enough to say, and room.
@@ -286,7 +295,7 @@ impl Replica {
         };
         let Some(space) = self.spaces.get_mut(&id) else { return Ok(()) };
         let mut turn = turn!(self, now, rng, effects);
-        let visible = space.take_snapshot(&manifest, &parts, &mut turn);
+        let visible = space.take_snapshot(&manifest, &parts, new, &mut turn);
         if let Some(visible) = &visible {
             Self::announce(space, visible, false, effects);
             let (by, entries) = (manifest.device, manifest.entries);
@@ -373,6 +382,27 @@ impl Replica {
             shared.offered = Some(now);
             self.send_bringing(link, id, Bringing::Offered, effects);
         }
+    }
+
+    pub(super) fn keep_history(
+        &mut self,
+        id: SpaceId,
+        keep: bool,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        let space = self.spaces.get_mut(&id).ok_or(Refusal::UnknownSpace)?;
+        let mut turn = turn!(self, now, rng, effects);
+        space.keeps_history = keep;
+        space.history_asked = None;
+        space.write_row(&mut turn);
+        space.drop_history(&mut turn);
+        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        for link in links {
+            self.ask_history(link, id, false, now, effects);
+        }
+        Ok(Outcome::KeepsHistory(keep))
     }
 
     /// Asks a peer for entries that are in the objects and not here, unless another was asked just now.

@@ -26,7 +26,7 @@ impl Replica {
             return Err(space.not_ready());
         }
         let mut turn = turn!(self, now, rng, effects);
-        let bodies = bodies(space, what)?;
+        let bodies = bodies(space, what, &mut turn)?;
         for body in bodies {
             propose(space, body, &mut turn)?;
         }
@@ -115,7 +115,7 @@ impl Replica {
 }
 
 /// The operations that carry out a wish.
-fn bodies(space: &Space, what: &Governance) -> Result<Vec<OpBody>, Refusal> {
+fn bodies(space: &Space, what: &Governance, turn: &mut Turn<'_>) -> Result<Vec<OpBody>, Refusal> {
     let roster = space.membership.roster();
     let body = match what {
         Governance::SetRole { member, role } => {
@@ -159,6 +159,13 @@ fn bodies(space: &Space, what: &Governance) -> Result<Vec<OpBody>, Refusal> {
                 return Ok(Vec::new());
             }
             OpBody::Adopt { log: known.opening, head: known.head }
+        }
+        Governance::Checkpoint { away_ms } => {
+            let cut = space.stable_cut(*away_ms, turn);
+            if cut.is_empty() {
+                return Err(Refusal::NothingStable);
+            }
+            OpBody::Checkpoint { cut }
         }
     };
     Ok(vec![body])

@@ -297,6 +297,11 @@ impl Replica {
         self.check_bringing(link, false, now, rng, effects);
         for id in spaces {
             self.ask_history(link, id, false, now, effects);
+            if let Some(space) = self.spaces.get_mut(&id) {
+                let mut turn = turn!(self, now, rng, effects);
+                space.acknowledge_checkpoints(&mut turn);
+                space.drop_history(&mut turn);
+            }
         }
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let (granted, sent) = (session.grant, session.sent);

@@ -28,6 +28,7 @@ struct Out {
     store: Arc<MemoryStore>,
     frames: Vec<Vec<u8>>,
     outcome: Option<Outcome>,
+    audits: Vec<(crate::ids::DeviceId, bool)>,
     closed: bool,
 }
 
@@ -40,8 +41,10 @@ impl Host for Out {
     }
     fn schedule(&mut self, _: Time, _: Timer) {}
     fn notify(&mut self, event: Event) {
-        if let Event::Granted { outcome, .. } = event {
-            self.outcome = Some(outcome);
+        match event {
+            Event::Granted { outcome, .. } => self.outcome = Some(outcome),
+            Event::Audited { by, proven, .. } => self.audits.push((by, proven)),
+            _ => {}
         }
     }
     fn close(&mut self, _: LinkId) {
@@ -293,4 +296,56 @@ fn what_comes_before_its_object_is_the_same_on_every_device() {
     let mut again = Replica::open(a.store.clone(), identity, "", Time(30), &mut a.rng).unwrap();
     assert_eq!(again.object(space, object).unwrap().name, "early");
     assert_eq!(again.digest(space).unwrap(), digest);
+}
+
+#[test]
+fn a_snapshot_that_lies_is_found_out_by_its_history() {
+    let mut a = Node::new(1);
+    let mut b = Node::new(2);
+    a.replica.snapshots_from(10);
+    b.replica.snapshots_from(10);
+    let Outcome::Created(space) = a.wish(Wish::CreateSpace { name: "x".into() }) else { panic!() };
+    let edit = |node: &mut Node| {
+        let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
+        let action = Action::Change(Edit::Increment(1));
+        node.wish(Wish::Edit { space, edits: vec![ObjectEdit { target, action }] })
+    };
+    for _ in 0..30 {
+        edit(&mut a);
+    }
+    // What it will say it has is more than what it ever wrote.
+    let known = a.replica.spaces.get_mut(&space).unwrap();
+    let (id, log) = (known.objects.find("n").unwrap(), known.own_log);
+    let mut effects = Effects::default();
+    let (now, rng) = (Time(10), &mut a.rng);
+    let mut turn = turn!(a.replica, now, rng, &mut effects);
+    let object = known.objects.load(known.pseudonym, id, &mut turn).unwrap();
+    let time = meshwork_crdt::HybridTime(999 << 16);
+    let writer = meshwork_crdt::Writer { log, time };
+    object.edit(&writer, &Edit::Increment(1_000), &mut meshwork_crdt::LogTable::new(log)).unwrap();
+
+    let (role, expires) = (Role::Write, Time(1_000));
+    let wish = Wish::Invite { space, role, expires, uses: 1, addresses: vec![] };
+    let Outcome::Invited(ticket) = a.wish(wish) else { panic!() };
+    b.wish(Wish::Join { ticket });
+    let (id_a, id_b) = (a.replica.device(), b.replica.device());
+    let mut to_b = a.input(Input::PeerConnected { link: LINK, peer: id_b }, 10).frames;
+    let mut to_a = b.input(Input::PeerConnected { link: LINK, peer: id_a }, 10).frames;
+    let (mut shown, mut audits) = (Vec::new(), Vec::new());
+    while !to_a.is_empty() || !to_b.is_empty() {
+        for bytes in std::mem::take(&mut to_a) {
+            to_b.extend(a.input(Input::Received { link: LINK, bytes }, 10).frames);
+        }
+        for bytes in std::mem::take(&mut to_b) {
+            let out = b.input(Input::Received { link: LINK, bytes }, 10);
+            to_a.extend(out.frames);
+            audits.extend(out.audits);
+            let value = b.replica.read(space, id, meshwork_crdt::Object::value).unwrap();
+            shown.extend(value.filter(|value| shown.last() != Some(value)));
+        }
+    }
+    assert_eq!(shown, [1_030.into(), 30.into()]);
+    assert_eq!(audits, [(id_a, false)]);
+    edit(&mut b);
+    assert_eq!(b.replica.read(space, id, meshwork_crdt::Object::value).unwrap(), Some(31.into()));
 }

@@ -49,6 +49,7 @@ impl Replica {
             waiting: logs.iter().map(waiting).sum(),
             quarantined: logs.iter().map(|log| log.quarantined).sum(),
             older: space.history_lacking(),
+            keeps_history: space.keeps_history,
             brought_by: space.brought_by,
             objects: space.objects.live(),
             logs,

@@ -35,6 +35,7 @@ impl Replica {
             }
             Wish::RenameDevice { name } => self.rename_device(name, now, rng, effects),
             Wish::Govern { space, what } => self.govern(space, &what, now, rng, effects),
+            Wish::KeepHistory { space, keep } => self.keep_history(space, keep, now, rng, effects),
             Wish::Edit { space, edits } => self.edit(space, &edits, now, rng, effects),
             Wish::Present { space, value } => self.present(space, value, now, rng, effects),
         };

@@ -39,13 +39,14 @@ impl Space {
             anew |= self.bind(id, turn);
         }
         self.leave_bounded_log(turn);
-        let whole = self.logs.values().all(|log| log.gap.is_none());
-        if anew && whole && self.brought_by.is_none() {
-            return self.build_anew(turn);
+        if anew && self.is_whole() && self.brought_by.is_none() {
+            return self.build_anew(turn).unwrap_or_default();
         }
         self.overdue |= anew;
         let mut visible = self.apply_ready(turn);
         visible.extend(self.audit(turn));
+        self.acknowledge_checkpoints(turn);
+        self.drop_history(turn);
         visible
     }
 
@@ -139,8 +140,10 @@ impl Space {
         self.write_row(turn);
     }
 
-    /// Builds all objects from the entries that count.
-    pub(super) fn build_anew(&mut self, turn: &mut Turn<'_>) -> Vec<Visible> {
+    /// Builds all objects from the entries that count, and from what is kept in place of those that are not here;
+    /// `None`, with all as it was, if some of that does not count.
+    pub(super) fn build_anew(&mut self, turn: &mut Turn<'_>) -> Option<Vec<Visible>> {
+        let ground = if self.is_whole() { None } else { Some(self.ground(turn)?) };
         let author = self.own.device;
         let before = self.objects.all_ids().into_iter();
         let mut visible: BTreeSet<Visible> =
@@ -161,13 +164,16 @@ impl Space {
                 self.blocked.insert(*id);
             }
         }
+        if let Some(ground) = ground {
+            self.start_from(ground, turn);
+        }
         for id in self.logs.keys().copied().collect::<Vec<LogId>>() {
             self.write_log(id, turn);
         }
         visible.extend(self.apply_ready(turn));
         self.refresh_about(turn);
         self.checkpoint(turn);
-        visible.into_iter().collect()
+        Some(visible.into_iter().collect())
     }
 
     /// The logs of which entries are here that do not count, and how many, by device.

@@ -1,10 +1,11 @@
 //! Making a snapshot of what is applied here, taking one in, and comparing it with its history.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use meshwork_crdt::{Object, Shape, Stamp};
+use meshwork_crdt::{Object, Shape, Stamp, Value};
 
 use super::history::Gap;
+use super::objects::Objects;
 use super::{Log, Space, Visible};
 use crate::entry::{Bytes, Head, Under};
 use crate::ids::{DeviceId, EpochId, LogId, ObjectId};
@@ -12,7 +13,8 @@ use crate::layout::{self, KIND_PARKED, KIND_PROOF, ParkedRow};
 use crate::limits;
 use crate::membership::{Limit, Role};
 use crate::snapshot::{Contents, HeadProof, Manifest, ObjectState, Snapshot, Stand};
-use crate::turn::Turn;
+use crate::store::WriteBatch;
+use crate::turn::{Turn, damaged};
 
 /// A stand of a log that has been checked.
 struct Checked<'a> {
@@ -54,7 +56,7 @@ impl Space {
         Snapshot::seal(self.pseudonym, &contents, entries, (epoch, key), turn.identity, turn.rng)
     }
 
-    fn contents(&mut self, turn: &mut Turn<'_>) -> Option<Contents> {
+    pub(super) fn contents(&mut self, turn: &mut Turn<'_>) -> Option<Contents> {
         if self.overdue {
             return None;
         }
@@ -119,9 +121,13 @@ impl Space {
         &mut self,
         manifest: &Manifest,
         parts: &[Bytes],
+        new: bool,
         turn: &mut Turn<'_>,
     ) -> Option<Vec<Visible>> {
-        if !self.membership.roster().may(manifest.device, Role::Write) {
+        // To who has something already, it may be the last word on what everybody has forgotten.
+        let needs = if new { Role::Write } else { Role::Admin };
+        let needed = if new { self.is_new() } else { self.is_behind_checkpoints() };
+        if !needed || !self.membership.roster().may(manifest.device, needs) {
             return None;
         }
         let key = self.keyring.get(manifest.epoch)?;
@@ -157,6 +163,9 @@ impl Space {
         }
         self.brought_by = Some(manifest.device);
         self.write_row(turn);
+        if let Some(contents) = self.contents(turn).filter(|_| !self.is_whole()) {
+            self.write_ground(&contents, turn);
+        }
         visible.extend(self.apply_ready(turn));
         self.refresh_about(turn);
         self.checkpoint(turn);
@@ -254,56 +263,141 @@ impl Space {
         self.write_log(*id, turn);
     }
 
-    /// Once all history is here: builds the objects from entries alone, and compares. Tells what looks different
-    /// now.
+    /// Once all history is here: builds the objects from entries alone, and compares. Once entries do not count that
+    /// the objects contain: builds them anew as soon as what is here allows. Tells what looks different now.
     pub(super) fn audit(&mut self, turn: &mut Turn<'_>) -> Vec<Visible> {
-        let whole = self.logs.values().all(|log| log.gap.is_none());
         let small = self.entries_applied() <= limits::AUDIT_ENTRIES_MAX;
-        if !whole {
-            return Vec::new();
-        }
-        let by = self.brought_by.filter(|_| small);
+        let by = self.brought_by.filter(|_| self.is_whole() && (small || self.overdue));
         if by.is_none() && !self.overdue {
             return Vec::new();
         }
         let told = self.digest(turn);
         let Some(visible) = self.build_from_entries(turn) else { return Vec::new() };
         let right = self.digest(turn) == told;
-        let audited = by.filter(|_| !std::mem::take(&mut self.overdue));
-        self.audited = audited.map(|by| (by, right));
-        if self.brought_by.take().is_some() {
+        // What does not count any more is no lie.
+        let overdue = std::mem::take(&mut self.overdue);
+        if let Some(by) = by {
+            self.audited = (!overdue).then_some((by, right));
+            self.brought_by = None;
             self.write_row(turn);
         }
         if right { Vec::new() } else { visible }
     }
 
-    /// Builds all objects from entries, unless something they build on is still missing: a key, or a log of which
-    /// nothing counts. Then all stays as it is.
+    /// Builds all objects from entries, unless something they build on is still missing: a key, a log of which
+    /// nothing counts, or history. Then all stays as it is.
     fn build_from_entries(&mut self, turn: &mut Turn<'_>) -> Option<Vec<Visible>> {
-        let batch = turn.effects.batch.clone();
         let author = self.own.device;
         let shown = self.objects.all_ids().into_iter().map(|object| Visible { object, author });
         let mut visible: BTreeSet<Visible> = shown.collect();
-        let before = (
-            self.logs.clone(),
-            std::mem::take(&mut self.objects),
-            std::mem::take(&mut self.about),
-            std::mem::take(&mut self.unparked),
-            std::mem::take(&mut self.unsaid),
-            std::mem::take(&mut self.blocked),
-        );
-        visible.extend(self.build_anew(turn));
+        let before = self.set_aside(turn);
+        let built = self.build_anew(turn);
         let reached = |(id, then): (&LogId, &Log)| {
             let now = self.logs.get(id).map_or(0, |log| log.applied);
             now >= then.applied.min(then.limit())
         };
-        if before.0.iter().all(reached) {
+        if let Some(built) = built
+            && before.logs.iter().all(reached)
+        {
+            visible.extend(built);
             return Some(visible.into_iter().collect());
         }
-        turn.effects.batch = batch;
-        (self.logs, self.objects, self.about, self.unparked, self.unsaid, self.blocked) = before;
+        self.put_back(before, turn);
         None
     }
+
+    /// Starts from no objects, in a way that can be undone.
+    pub(super) fn set_aside(&mut self, turn: &Turn<'_>) -> Aside {
+        Aside {
+            batch: turn.effects.batch.clone(),
+            logs: self.logs.clone(),
+            objects: std::mem::take(&mut self.objects),
+            about: std::mem::take(&mut self.about),
+            unparked: std::mem::take(&mut self.unparked),
+            unsaid: std::mem::take(&mut self.unsaid),
+            blocked: std::mem::take(&mut self.blocked),
+        }
+    }
+
+    /// Undoes what was done since objects were set aside.
+    pub(super) fn put_back(&mut self, before: Aside, turn: &mut Turn<'_>) {
+        let Aside { batch, logs, objects, about, unparked, unsaid, blocked } = before;
+        turn.effects.batch = batch;
+        (self.logs, self.objects, self.about) = (logs, objects, about);
+        (self.unparked, self.unsaid, self.blocked) = (unparked, unsaid, blocked);
+    }
+
+    /// Keeps what the objects are at some place of the history, to build them from there.
+    pub(super) fn write_ground(&self, contents: &Contents, turn: &mut Turn<'_>) {
+        self.drop_ground(turn);
+        let bytes = zeroize::Zeroizing::new(contents.to_bytes());
+        for (row, chunk) in (0_u32..).zip(bytes.chunks(limits::SNAPSHOT_ROW_BYTES)) {
+            turn.put_sealed_bytes(layout::ground_key(self.pseudonym, row), chunk);
+        }
+    }
+
+    pub(super) fn drop_ground(&self, turn: &mut Turn<'_>) {
+        let (from, to) = layout::rows(b'z', self.pseudonym);
+        for (key, _) in turn.scan(&from, &to, usize::MAX) {
+            turn.effects.batch.delete(key);
+        }
+    }
+
+    /// What is kept in place of entries that are not here, if all of it counts.
+    pub(super) fn ground(&self, turn: &mut Turn<'_>) -> Option<Contents> {
+        let (from, to) = layout::rows(b'z', self.pseudonym);
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        for (key, _) in turn.scan(&from, &to, usize::MAX) {
+            bytes.extend_from_slice(&turn.sealed_bytes(&key)?);
+        }
+        if bytes.is_empty() {
+            return None;
+        }
+        let Some(contents) = Contents::from_bytes(&bytes) else {
+            turn.halt(damaged(&from));
+            return None;
+        };
+        let counts = |stand: &Stand| {
+            let log = self.logs.get(&stand.opening.log(self.pseudonym));
+            log.is_some_and(|log| log.limit() >= stand.proof.seq)
+        };
+        contents.logs.iter().all(counts).then_some(contents)
+    }
+
+    /// Starts from what was kept.
+    pub(super) fn start_from(&mut self, ground: Contents, turn: &mut Turn<'_>) {
+        let Some(states) = decode_states(&ground) else {
+            turn.halt(damaged(&layout::ground_key(self.pseudonym, 0)));
+            return;
+        };
+        for (known, (shape, object)) in ground.objects.iter().zip(states) {
+            self.join_object(known, shape, object, turn);
+        }
+        for (object, part, row) in &ground.parked {
+            let key = layout::parked_key(self.pseudonym, *object, row.log, row.seq, *part);
+            turn.put_sealed_row(key, KIND_PARKED, row);
+        }
+        for stand in &ground.logs {
+            let id = stand.opening.log(self.pseudonym);
+            if let Some(log) = self.logs.get_mut(&id) {
+                (log.applied, log.voice) = (stand.proof.seq, stand.voice);
+            }
+            if id != self.own_log {
+                self.unsaid.insert(id);
+            }
+        }
+    }
+}
+
+/// What building objects anew changes.
+pub(super) struct Aside {
+    batch: WriteBatch,
+    logs: BTreeMap<LogId, Log>,
+    objects: Objects,
+    about: BTreeMap<String, Value>,
+    unparked: Vec<Vec<u8>>,
+    unsaid: BTreeSet<LogId>,
+    blocked: BTreeSet<LogId>,
 }
 
 /// Reads the objects of a snapshot; `None` if one of them is not what its shape allows.

@@ -33,7 +33,7 @@ impl World {
                 if n == 0 && self.plan.govern_every_ms != u64::MAX && view.quarantined > 0 {
                     return Some(format!("{} entries are in quarantine", view.quarantined));
                 }
-                if view.older > 0 {
+                if view.older > 0 && view.keeps_history {
                     return Some(format!("device {n} lacks {} older entries", view.older));
                 }
                 if view.waiting > 0 {

@@ -19,7 +19,8 @@ impl World {
         let mut pick = |below: usize| self.rng.next_u32() as usize % below.max(1);
         let (device, other) = (pick(self.devices.len()), pick(self.devices.len()));
         let space = self.spaces[pick(self.spaces.len())];
-        let choice = pick(10);
+        let choice = pick(14);
+        let away_ms = [u64::MAX, 5_000][pick(2)];
         let role = [Role::Read, Role::Write, Role::Admin][pick(3)];
         let member = self.devices[other].identity.member();
         if device == 0 && other == 0 {
@@ -28,7 +29,13 @@ impl World {
         }
         let Some(replica) = &self.devices[device].replica else { return };
         let Some(view) = replica.space(space) else { return };
+        if choice == 10 && device > 0 {
+            // The founder keeps everything, so that nobody has to do without.
+            self.wish(device, Wish::KeepHistory { space, keep: away_ms == u64::MAX });
+            return;
+        }
         let what = match choice {
+            10..=13 => Governance::Checkpoint { away_ms },
             0 | 1 => Governance::RemoveMember { member },
             2 => Governance::RemoveDevice { device: self.id(other) },
             3..=5 => match quarantined(&view).first() {

@@ -44,7 +44,56 @@ pub(super) fn outcome(rules: &Rules<'_>, last: &Evaluation) -> Roster {
         }
     }
     bound_logs(rules, last, &mut roster);
+    let admins: Vec<usize> = admins(rules, &roster);
+    for place in rules.order.iter().filter(|place| is(&last.counts, **place)) {
+        if let OpBody::Checkpoint { cut } = &rules.node(*place).op.body
+            && !cut.is_empty()
+            && stands(rules, last, *place, &admins)
+        {
+            settle_logs(&mut roster, cut);
+        }
+    }
     roster
+}
+
+/// The devices of admins.
+fn admins(rules: &Rules<'_>, roster: &Roster) -> Vec<usize> {
+    let devices = roster.devices_who_may(Role::Admin);
+    devices.filter_map(|card| rules.membership.devices.0.get(&card.device).copied()).collect()
+}
+
+/// Whether every admin's device has made an operation that knows of a checkpoint.
+fn stands(rules: &Rules<'_>, last: &Evaluation, checkpoint: usize, admins: &[usize]) -> bool {
+    let mut left: Vec<usize> = admins.to_vec();
+    for place in rules.order.iter().filter(|place| is(&last.counts, **place)) {
+        let node = rules.node(*place);
+        if *place == checkpoint || node.past.contains(checkpoint) {
+            left.retain(|device| *device != node.author);
+        }
+    }
+    left.is_empty()
+}
+
+/// Lets logs count up to a checkpoint that stands, whatever cut or fork lies before it.
+fn settle_logs(roster: &mut Roster, cut: &[super::super::Cut]) {
+    for cut in cut {
+        let log = (cut.log.device, cut.log.incarnation);
+        let settled = roster.checkpoints.entry(log).or_insert(cut.head);
+        if settled.seq < cut.head.seq {
+            *settled = cut.head;
+        }
+        let least = *settled;
+        for bounds in [&mut roster.limits, &mut roster.forks] {
+            if let Some(bound) = bounds.get_mut(&log)
+                && bound.seq < least.seq
+            {
+                *bound = least;
+            }
+        }
+        if !roster.limits.contains_key(&log) && !roster.may(cut.log.device, Role::Write) {
+            roster.limits.insert(log, least);
+        }
+    }
 }
 
 fn invite(rules: &Rules<'_>, last: &Evaluation, place: usize, node: &Node) -> Invite {

@@ -112,7 +112,9 @@ impl Evaluation {
                 let above = target.zip(author).is_some_and(|(t, a)| a.depth <= t.depth);
                 rooted && target.is_some() && author.is_some() && (own || may(Role::Admin) && above)
             }
-            OpBody::Invite { .. } | OpBody::Revoke { .. } => may(Role::Admin),
+            OpBody::Invite { .. } | OpBody::Revoke { .. } | OpBody::Checkpoint { .. } => {
+                may(Role::Admin)
+            }
             OpBody::Epoch { .. } => may(Role::Write),
             OpBody::Adopt { log, .. } => {
                 may(Role::Admin) || log.device == node.op.author && author.is_some()

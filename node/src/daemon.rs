@@ -357,6 +357,12 @@ impl Host for Shore {
                 if let Event::Rejected { link, peer, rejection } = &event {
                     tracing::warn!(link = link.0, %peer, %rejection, "a peer sent something wrong");
                 }
+                if let Event::Brought { space, by, entries, .. } = &event {
+                    tracing::info!(%space, %by, entries, "brought to the present by a snapshot");
+                }
+                if let Event::Audited { space, by, proven: false } = &event {
+                    tracing::error!(%space, %by, "a snapshot was not what its history says; now it is");
+                }
                 if self.events.send(event).is_err() {
                     tracing::trace!("nobody listens to events");
                 }

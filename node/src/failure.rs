@@ -217,6 +217,12 @@ impl From<Refusal> for Failure {
             )
             .hint("what was synced before stays readable here")
             .hint("to come back, ask an admin for a ticket: meshwork invite SPACE"),
+            Refusal::NothingStable => Self::new(
+                FailureKind::NotSynced,
+                "there is nothing that all devices hold and that no checkpoint names yet",
+            )
+            .hint("see who is behind: meshwork status")
+            .hint("do not wait for devices that are away: --away 30d"),
             Refusal::Outranked => Self::new(
                 FailureKind::Forbidden,
                 "that member is nearer to the founder than this device's, so it cannot be changed from here",

@@ -1,11 +1,16 @@
 //! The routes about who belongs to a space.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 
 use super::routes::{Body, space_status};
-use super::types::{Adopt, Adopted, InviteState, Member, Quarantined, SetRole, SpaceStatus};
+use super::types::{
+    Adopt, Adopted, InviteState, KeepHistory, MakeCheckpoint, Member, Quarantined, SetRole,
+    SpaceStatus,
+};
 use crate::failure::Result;
 use crate::node::Node;
 
@@ -18,6 +23,8 @@ pub(super) fn router() -> Router<Node> {
         .route("/spaces/{space}/invites/{invite}", delete(revoke_invite))
         .route("/spaces/{space}/leave", post(leave))
         .route("/spaces/{space}/quarantine", get(quarantine).post(adopt))
+        .route("/spaces/{space}/checkpoint", post(checkpoint))
+        .route("/spaces/{space}/history", put(keep_history))
 }
 
 async fn listed(space: &crate::space::Space) -> Result<Json<Vec<Member>>> {
@@ -54,6 +61,26 @@ async fn remove_device(
     let space = node.resolve(&space).await?;
     space.remove_device(space.resolve_device(&device).await?).await?;
     listed(&space).await
+}
+
+async fn checkpoint(
+    State(node): State<Node>,
+    Path(space): Path<String>,
+    Body(wanted): Body<MakeCheckpoint>,
+) -> Result<Json<SpaceStatus>> {
+    let space = node.resolve(&space).await?;
+    space.checkpoint(wanted.away_ms.map(Duration::from_millis)).await?;
+    Ok(Json(space_status(&space).await?))
+}
+
+async fn keep_history(
+    State(node): State<Node>,
+    Path(space): Path<String>,
+    Body(wanted): Body<KeepHistory>,
+) -> Result<Json<SpaceStatus>> {
+    let space = node.resolve(&space).await?;
+    space.keep_history(wanted.keep).await?;
+    Ok(Json(space_status(&space).await?))
 }
 
 async fn leave(State(node): State<Node>, Path(space): Path<String>) -> Result<Json<SpaceStatus>> {

@@ -89,6 +89,14 @@ pub struct SpaceStatus {
     pub waiting: u64,
     /// Entries held that do not count, since their writers had lost the right to write.
     pub quarantined: u64,
+    /// Older entries that the objects contain and that are not here.
+    #[serde(default)]
+    pub older: u64,
+    /// Whether older entries are kept, or asked for.
+    pub keeps_history: bool,
+    /// The device whose snapshot the objects began with, until its history has proven it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brought_by: Option<String>,
     /// Member devices, this one included.
     pub devices: usize,
     /// Other devices with a link that shares the space.
@@ -143,6 +151,9 @@ impl SpaceStatus {
             entries: space.entries,
             waiting: space.waiting,
             quarantined: space.quarantined,
+            older: space.older,
+            keeps_history: space.keeps_history,
+            brought_by: space.brought_by.map(|device| device.to_string()),
             devices: members.len(),
             connected: others().filter(|member| !member.links.is_empty()).count(),
             confirmed: others().filter(|member| member.behind == 0).count(),
@@ -385,6 +396,23 @@ pub struct ObjectQuery {
     /// Also answer the base of a text.
     #[serde(default)]
     pub base: bool,
+}
+
+/// Body of `POST /v1/spaces/{space}/checkpoint`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MakeCheckpoint {
+    /// Devices that were last seen longer ago than this are not waited for; without it, all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away_ms: Option<u64>,
+}
+
+/// Body of `PUT /v1/spaces/{space}/history`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeepHistory {
+    /// Whether older entries are kept.
+    pub keep: bool,
 }
 
 /// Body of `POST /v1/spaces`.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
-use super::Context;
 use super::members::short;
 use super::terminal::{counted, table};
+use super::{Context, duration};
 use crate::api::ago;
-use crate::api::types::{CreateSpace, Lagging, SpaceStatus};
+use crate::api::types::{CreateSpace, KeepHistory, Lagging, MakeCheckpoint, SpaceStatus};
 use crate::failure::Result;
 
 /// Create and list spaces: what is shared, with whom.
@@ -21,6 +21,38 @@ pub(super) enum Space {
     },
     /// List the spaces of this device.
     List,
+    /// Let the past be forgotten, as far as every device of the space is known to hold it; for admins.
+    ///
+    /// A checkpoint stands once every admin's device knows of it. From then on devices that keep no history (meshwork
+    /// space history SPACE forget) give up the entries before it; others keep all. What is in the space does not
+    /// change.
+    Checkpoint {
+        /// The space: its name, its id, or the beginning of its id.
+        space: String,
+        /// Do not wait for devices that were last seen longer ago than this, such as 30d: what they lack comes to them as a
+        /// snapshot from an admin when they return.
+        #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+        away: Option<Duration>,
+    },
+    /// Keep the older entries of a space on this device, or forget them where a checkpoint stands.
+    ///
+    /// What the space contains now does not need them: they say how it came to be so.
+    History {
+        /// The space: its name, its id, or the beginning of its id.
+        space: String,
+        /// Whether to keep them.
+        #[arg(value_enum)]
+        what: Past,
+    },
+}
+
+/// What becomes of older entries.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Past {
+    /// They stay; those that others have are asked for.
+    Keep,
+    /// They go where a checkpoint stands, and are not asked for.
+    Forget,
 }
 
 impl Space {
@@ -31,6 +63,20 @@ impl Space {
                 let body = CreateSpace { name };
                 let space: SpaceStatus = client.post(&["spaces"], &body, Duration::ZERO)?;
                 context.terminal.data(&space, |space| space.id.clone())
+            }
+            Self::Checkpoint { space, away } => {
+                let away_ms = away.map(|away| u64::try_from(away.as_millis()).unwrap_or(u64::MAX));
+                let path = ["spaces", &space, "checkpoint"];
+                let space: SpaceStatus =
+                    client.post(&path, &MakeCheckpoint { away_ms }, Duration::ZERO)?;
+                context.terminal.data(&space, past)
+            }
+            Self::History { space, what } => {
+                let keep = matches!(what, Past::Keep);
+                let path = ["spaces", &space, "history"];
+                let space: SpaceStatus =
+                    client.put(&path, &KeepHistory { keep }, Duration::ZERO)?;
+                context.terminal.data(&space, past)
             }
             Self::List => {
                 let spaces: Vec<SpaceStatus> = client.get(&["spaces"], "")?;
@@ -51,7 +97,18 @@ fn row(space: &SpaceStatus) -> Vec<String> {
     if space.quarantined > 0 {
         state.push_str(&format!("; {}", in_quarantine(space)));
     }
+    if let Some(by) = &space.brought_by {
+        let older = counted(space.older, "older entry", "older entries");
+        state.push_str(&format!("; on the word of {}, {older} to come", short(by)));
+    }
     vec![space.name.clone(), space.id.clone(), role, state]
+}
+
+/// What is here of the past, in words.
+fn past(space: &SpaceStatus) -> String {
+    let held = counted(space.entries, "entry is", "entries are");
+    let keeps = if space.keeps_history { "kept" } else { "forgotten at checkpoints" };
+    format!("{held} here, {} older not; older ones are {keeps}", space.older)
 }
 
 /// How much does not count, in words.

@@ -97,6 +97,32 @@ impl Space {
         Ok(held.entries)
     }
 
+    /// Lets logs count for good as far as every member device is known to hold them, so that devices which keep no
+    /// history may forget it. It stands once every admin's device knows of it. Devices that were last seen longer
+    /// than `away` ago are not waited for; with none, all are.
+    ///
+    /// # Errors
+    /// `FailureKind::NotSynced` if there is nothing that all hold and no checkpoint names yet, and as
+    /// [`Space::set_role`].
+    pub async fn checkpoint(&self, away: Option<std::time::Duration>) -> Result<()> {
+        let away_ms =
+            away.map_or(u64::MAX, |away| u64::try_from(away.as_millis()).unwrap_or(u64::MAX));
+        self.govern(Governance::Checkpoint { away_ms }).await
+    }
+
+    /// Keeps older entries from now on, or lets them go where a checkpoint stands. What others still have is asked
+    /// for again.
+    ///
+    /// # Errors
+    /// `FailureKind::NotFound`, `FailureKind::NotRunning`.
+    pub async fn keep_history(&self, keep: bool) -> Result<()> {
+        let wish = Wish::KeepHistory { space: self.id(), keep };
+        match self.node().engine().wish(wish).await?? {
+            Outcome::KeepsHistory(_) => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     async fn govern(&self, what: Governance) -> Result<()> {
         match self.node().engine().wish(Wish::Govern { space: self.id(), what }).await?? {
             Outcome::Governed => Ok(()),

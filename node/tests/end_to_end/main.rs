@@ -3,6 +3,7 @@
 mod api;
 mod device;
 mod failures;
+mod history;
 mod keys;
 mod kill;
 mod lan;

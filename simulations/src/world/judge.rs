@@ -21,6 +21,7 @@ impl World {
     fn disagreement(&mut self) -> Option<String> {
         for space in self.spaces.clone() {
             let mut first: Option<Sight> = None;
+            let (mut forgets, mut older) = (false, None);
             for n in 0..self.members() {
                 let Some(replica) = &mut self.devices[n].replica else {
                     return Some(format!("device {n} is down"));
@@ -33,9 +34,8 @@ impl World {
                 if n == 0 && self.plan.govern_every_ms != u64::MAX && view.quarantined > 0 {
                     return Some(format!("{} entries are in quarantine", view.quarantined));
                 }
-                if view.older > 0 && view.keeps_history {
-                    return Some(format!("device {n} lacks {} older entries", view.older));
-                }
+                forgets |= !view.keeps_history;
+                older = older.or((view.older > 0).then_some((n, view.older)));
                 if view.waiting > 0 {
                     return Some(format!("device {n} waits with {} entries", view.waiting));
                 }
@@ -60,6 +60,10 @@ impl World {
                     }
                     Some(_) => {}
                 }
+            }
+            // Where somebody forgets, its neighbours may find nobody who remembers.
+            if let Some((n, entries)) = older.filter(|_| !forgets) {
+                return Some(format!("device {n} lacks {entries} older entries"));
             }
         }
         None

@@ -30,7 +30,7 @@ pub(super) enum Space {
         /// The space: its name, its id, or the beginning of its id.
         space: String,
         /// Do not wait for devices that were last seen longer ago than this, such as 30d: what they lack comes to them as a
-        /// snapshot from an admin when they return.
+        /// snapshot when they return.
         #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
         away: Option<Duration>,
     },

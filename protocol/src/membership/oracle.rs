@@ -396,19 +396,30 @@ fn compare(space: SpaceId, membership: &Membership, what: &str) {
     }
     for op in ops.values() {
         let OpBody::Checkpoint { cut } = &op.body else { continue };
-        let admins = ops.values().map(|op| op.author).filter(|device| {
-            let owner = oracle.owner(*device);
-            let role = owner.and_then(|owner| oracle.member(owner, None));
-            oracle.is_in(*device, None) && role.is_some_and(|(role, _)| role == Role::Admin)
-        });
-        let admins: BTreeSet<DeviceId> = admins.collect();
-        let knows = |device: &DeviceId| {
-            oracle
-                .counts
-                .iter()
-                .any(|id| ops[id].author == *device && (*id == op.id || pasts[id].contains(&op.id)))
+        let knows = |id: &OpId| *id == op.id || pasts[id].contains(&op.id);
+        let shows = |by: &Op| {
+            let at = Some(by.id);
+            let admin = |device: &DeviceId| {
+                let owner = oracle.owner(*device);
+                let role = owner.and_then(|owner| oracle.member(owner, at));
+                oracle.is_in(*device, at) && role.is_some_and(|(role, _)| role == Role::Admin)
+            };
+            let admins: BTreeSet<DeviceId> =
+                ops.values().map(|op| op.author).filter(admin).collect();
+            admins.iter().all(|device| {
+                *device == by.author
+                    || oracle.counts.iter().any(|id| {
+                        ops[id].author == *device && knows(id) && pasts[&by.id].contains(id)
+                    })
+            })
         };
-        let stands = oracle.counts.contains(&op.id) && admins.iter().all(knows);
+        let stands = oracle.counts.contains(&op.id)
+            && ops.values().any(|by| {
+                matches!(by.body, OpBody::Checkpoint { .. })
+                    && oracle.counts.contains(&by.id)
+                    && knows(&by.id)
+                    && shows(by)
+            });
         for cut in cut {
             let place = (cut.log.device, cut.log.incarnation);
             let least = roster.checkpoints.get(&place).map_or(0, |head| head.seq);

@@ -7,8 +7,8 @@
 //!    equal rank that void each other are all void.
 //! 4. Where concurrent operations give one member different roles, the least holds.
 //!
-//! 5. A checkpoint stands once every admin's device has made an operation that knows of it. Its author can then not be
-//!    taken out by an operation that does not.
+//! 5. A checkpoint stands once an operation shows that every device which was an admin's by then has made one that knows
+//!    of it. Nobody can then decide anything that does not.
 //!
 //! Nobody takes rights from a member that stands nearer to the founder. Everything is a function of the set:
 //! the order used is topological, ties by id (`oracle` beside this file states the same naively).

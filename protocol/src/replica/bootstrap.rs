@@ -147,7 +147,7 @@ impl Replica {
     }
 
     /// Whether a peer may bring this device to the present although something of the space is here: entries are
-    /// missing that a checkpoint lets everybody forget, so that nothing but an admin's word is left of them.
+    /// missing that a checkpoint lets everybody forget, so that nothing but somebody's word may be left of them.
     fn may_be_rebased(&self, link: LinkId, id: SpaceId) -> bool {
         let (Some(space), Some(session)) = (self.spaces.get(&id), self.sessions.get(&link)) else {
             return false;
@@ -157,7 +157,7 @@ impl Replica {
             && !self.incoming.contains_key(&id)
             && space.joining.is_none()
             && roster.may(space.own.device, Role::Read)
-            && roster.may(session.peer, Role::Admin)
+            && roster.may(session.peer, Role::Write)
             && space.is_behind_checkpoints()
     }
 

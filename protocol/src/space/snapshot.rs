@@ -124,10 +124,8 @@ impl Space {
         new: bool,
         turn: &mut Turn<'_>,
     ) -> Option<Vec<Visible>> {
-        // To who has something already, it may be the last word on what everybody has forgotten.
-        let needs = if new { Role::Write } else { Role::Admin };
         let needed = if new { self.is_new() } else { self.is_behind_checkpoints() };
-        if !needed || !self.membership.roster().may(manifest.device, needs) {
+        if !needed || !self.membership.roster().may(manifest.device, Role::Write) {
             return None;
         }
         let key = self.keyring.get(manifest.epoch)?;

@@ -44,11 +44,10 @@ pub(super) fn outcome(rules: &Rules<'_>, last: &Evaluation) -> Roster {
         }
     }
     bound_logs(rules, last, &mut roster);
-    let admins: Vec<usize> = admins(rules, &roster);
     for place in rules.order.iter().filter(|place| is(&last.counts, **place)) {
         if let OpBody::Checkpoint { cut } = &rules.node(*place).op.body
             && !cut.is_empty()
-            && stands(rules, last, *place, &admins)
+            && stands(rules, last, *place)
         {
             settle_logs(&mut roster, cut);
         }
@@ -56,22 +55,33 @@ pub(super) fn outcome(rules: &Rules<'_>, last: &Evaluation) -> Roster {
     roster
 }
 
-/// The devices of admins.
-fn admins(rules: &Rules<'_>, roster: &Roster) -> Vec<usize> {
-    let devices = roster.devices_who_may(Role::Admin);
-    devices.filter_map(|card| rules.membership.devices.0.get(&card.device).copied()).collect()
-}
-
-/// Whether every admin's device has made an operation that knows of a checkpoint.
-fn stands(rules: &Rules<'_>, last: &Evaluation, checkpoint: usize, admins: &[usize]) -> bool {
-    let mut left: Vec<usize> = admins.to_vec();
-    for place in rules.order.iter().filter(|place| is(&last.counts, **place)) {
-        let node = rules.node(*place);
-        if *place == checkpoint || node.past.contains(checkpoint) {
-            left.retain(|device| *device != node.author);
+/// Whether a checkpoint stands: some operation knows that every device which was an admin's by then knows of it. Who
+/// becomes an admin later does so by an operation that knows of it, too.
+fn stands(rules: &Rules<'_>, last: &Evaluation, checkpoint: usize) -> bool {
+    let knows = |by: usize| by == checkpoint || rules.node(by).past.contains(checkpoint);
+    let shows = |by: usize| {
+        let node = rules.node(by);
+        let past = Some(&node.past);
+        let mut left: Vec<usize> = (0..rules.membership.devices.0.len())
+            .filter(|device| {
+                let member = last.owner(*device);
+                let standing = member.and_then(|member| last.member(rules, member, past));
+                *device != node.author
+                    && standing.is_some_and(|standing| standing.role == Role::Admin)
+                    && last.is_in(rules, *device, past)
+            })
+            .collect();
+        let said = rules.order.iter().filter(|at| node.past.contains(**at));
+        for at in said.filter(|at| is(&last.counts, **at) && knows(**at)) {
+            left.retain(|device| *device != rules.node(*at).author);
         }
-    }
-    left.is_empty()
+        left.is_empty()
+    };
+    let says = |by: &usize| {
+        let about = matches!(rules.node(*by).op.body, OpBody::Checkpoint { .. });
+        about && is(&last.counts, *by) && knows(*by)
+    };
+    rules.order.iter().copied().filter(says).any(shows)
 }
 
 /// Lets logs count up to a checkpoint that stands, whatever cut or fork lies before it.

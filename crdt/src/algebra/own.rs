@@ -9,6 +9,7 @@ use crate::causal::CausalContext;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::dot::{Dot, LogId};
 use crate::lattice::Lattice;
+use crate::planted::{self, Bug};
 use crate::store::Change;
 
 /// A commutative monoid; nothing is `Default::default()`. The order only settles what a forger says twice.
@@ -91,7 +92,8 @@ impl<M: Clone + Ord> Lattice for Own<M> {
     fn join(&mut self, other: Self) -> bool {
         let mut grew = false;
         for (log, theirs) in other.0 {
-            if self.0.get(&log).is_none_or(|ours| theirs > *ours) {
+            let less = |ours: &(u64, M)| planted::is(Bug::OwnGreatest) && theirs.1 < ours.1;
+            if self.0.get(&log).is_none_or(|ours| theirs > *ours && !less(ours)) {
                 self.0.insert(log, theirs);
                 grew = true;
             }

@@ -9,6 +9,7 @@ use crate::entry::{Bytes, SealedRun};
 use crate::identity;
 use crate::ids::{LinkId, LogId, SpaceId, Time};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::membership::{Op, OpBody, Role, join_proof};
 use crate::rejection::Rejection;
 use crate::session::{self, Shared};
@@ -512,6 +513,10 @@ impl Replica {
             .numbered
             .iter()
             .filter_map(|(number, seq)| shared.numbers.our_log(*number).map(|log| (log, *seq)));
+        if planted::is(Bug::AckedNumberTrusted) {
+            let known = |(number, _): &(u32, u64)| shared.numbers.our_log(*number).is_some();
+            assert!(frame.numbered.iter().all(known), "planted");
+        }
         let heads: Vec<(LogId, u64)> = numbered.chain(frame.named.iter().copied()).collect();
         for (log, seq) in heads {
             let own = log == space.own_log;
@@ -564,10 +569,11 @@ fn refuse_entry(space: &crate::space::Space, entry: &Op, now: Time) -> Option<Jo
     let Some(known) = space.membership.roster().invites.get(invite) else {
         return Some(JoinRefusal::UnknownInvite);
     };
-    if known.expires < now {
+    if known.expires < now && !planted::is(Bug::InviteExpired) {
         return Some(JoinRefusal::Expired);
     }
-    if known.used >= known.uses || known.revoked {
+    let used_up = known.used >= known.uses && !planted::is(Bug::InviteUsedUp);
+    if used_up || known.revoked && !planted::is(Bug::InviteRevoked) {
         return Some(JoinRefusal::UsedUp);
     }
     let proven = identity::verify(&known.key, &join_proof(space.id, *invite, card), &proof.bytes());

@@ -4,13 +4,15 @@ use meshwork_crdt::Object;
 
 use super::{Replica, turn};
 use crate::effect::Effects;
-use crate::ids::{ObjectId, SpaceId, Time};
+use crate::ids::{EpochId, ObjectId, SpaceId, Time};
+use crate::membership::Role;
 use crate::session::Session;
 use crate::space::Space;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::view::{
-    Counters, InviteView, LinkView, LogView, MemberView, ObjectView, QuarantineView, SpaceView,
+    Counters, InviteView, LinkView, LogView, MemberView, ObjectView, QuarantineView, Sizes,
+    SpaceView,
 };
 
 impl Replica {
@@ -186,6 +188,38 @@ impl Replica {
             syncs: self.syncs(session),
         };
         self.sessions.iter().map(view).collect()
+    }
+
+    /// The epochs of a space whose keys are here.
+    #[must_use]
+    pub fn epochs(&self, id: SpaceId) -> Vec<EpochId> {
+        let space = self.spaces.get(&id);
+        space.into_iter().flat_map(|space| space.keyring.iter()).map(|(epoch, _)| epoch).collect()
+    }
+
+    /// How much is kept of what peers feed.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        let mut sizes = Sizes {
+            links: self.sessions.len(),
+            present: self.presences.values().map(|known| known.devices.len()).sum(),
+            known: self.overlays.values().map(crate::overlay::Overlay::known).sum(),
+            ended: self.ended.len(),
+            conduct: self.conduct.len(),
+            ..Sizes::default()
+        };
+        for session in self.sessions.values() {
+            for (id, shared) in &session.shared {
+                sizes.logs_followed = sizes.logs_followed.max(shared.progress.len());
+                sizes.notes_followed = sizes.notes_followed.max(shared.notes.len());
+                let roster = self.spaces.get(id).map(|space| space.membership.roster());
+                if roster.is_some_and(|roster| roster.may(session.peer, Role::Relay)) {
+                    sizes.unacknowledged += shared.unacked.len();
+                    sizes.owed += shared.due.len() + shared.ack_due.len();
+                }
+            }
+        }
+        sizes
     }
 
     /// What has been done since the replica was opened.

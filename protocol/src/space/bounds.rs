@@ -13,6 +13,7 @@ use crate::entry::{Head, LogOpening};
 use crate::ids::{DeviceId, LogId, MemberId};
 use crate::layout;
 use crate::membership::{Cut, Limit, Role, Subject};
+use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 use crate::turn::Turn;
 
@@ -21,7 +22,8 @@ impl Log {
     pub(crate) fn limit(&self) -> u64 {
         match self.bound {
             Limit::Free => u64::MAX,
-            Limit::UpTo(head) => head.seq,
+            Limit::UpTo(_) if planted::is(Bug::CutIgnored) => u64::MAX,
+            Limit::UpTo(head) => head.seq + u64::from(planted::is(Bug::CutOffByOne)),
         }
     }
 
@@ -39,7 +41,7 @@ impl Space {
             anew |= self.bind(id, turn);
         }
         self.leave_bounded_log(turn);
-        if anew {
+        if anew && !planted::is(Bug::CutNotApplied) {
             return self.build_anew(turn);
         }
         self.apply_ready(turn)
@@ -117,7 +119,7 @@ impl Space {
     fn leave_bounded_log(&mut self, turn: &mut Turn<'_>) {
         let bound = self.membership.roster().limit(self.own);
         let may = self.membership.roster().may(self.own.device, Role::Write);
-        if !may || bound == Limit::Free {
+        if !may || bound == Limit::Free || planted::is(Bug::CutLogKept) {
             return;
         }
         let incarnation = rand_core::Rng::next_u64(&mut *turn.rng);

@@ -13,6 +13,7 @@ use crate::ids::{DeviceId, EpochId};
 use crate::keyring::{EpochBirth, EpochKey};
 use crate::limits;
 use crate::membership::{Op, OpBody, Role};
+use crate::planted::{self, Bug};
 use crate::turn::Turn;
 
 impl Space {
@@ -55,7 +56,11 @@ impl Space {
         let key = EpochKey::generate(turn.rng);
         let birth = EpochBirth { log: self.own_log, seq: self.head(self.own_log).seq + 1 };
         let epoch = key.id(self.id, birth);
-        let readers: Vec<DeviceCard> = roster.devices_who_may(Role::Read).cloned().collect();
+        let least = if planted::is(Bug::RelaysGetKeys) { Role::Relay } else { Role::Read };
+        let mut readers: Vec<DeviceCard> = roster.devices_who_may(least).cloned().collect();
+        if planted::is(Bug::RemovedGetKeys) {
+            readers = roster.devices.values().map(|known| known.card.clone()).collect();
+        }
         let earlier = self.latest_epochs().into_iter().filter_map(|id| {
             let sealed = key.carry(self.id, id, self.keyring.get(id)?);
             Some((id, Bytes(sealed)))
@@ -131,6 +136,9 @@ impl Space {
 
     /// Opens the keys of earlier epochs that those here carry; tells whether there were any.
     fn take_carried(&mut self) -> bool {
+        if planted::is(Bug::CarriedKeysLeft) {
+            return false;
+        }
         let roster = self.membership.roster();
         let mut todo: Vec<EpochId> = self.keyring.iter().map(|(id, _)| id).collect();
         let mut any = false;
@@ -158,7 +166,7 @@ impl Space {
         let Some(card) = roster.devices.get(&peer).map(|known| known.card.clone()) else {
             return false;
         };
-        if !may || !self.ready() {
+        if !may || !self.ready() || planted::is(Bug::KeysNotHanded) {
             return false;
         }
         if self.writing_epoch().is_none() {
@@ -223,7 +231,9 @@ impl Space {
     pub(crate) fn keep_operation(&mut self, op: Op, turn: &mut Turn<'_>) {
         let key = crate::layout::op_key(self.pseudonym, op.id);
         turn.effects.batch.put(key, op.bytes.clone());
-        turn.effects.batch.require_durable();
+        if !planted::is(Bug::DecisionsNotDurable) {
+            turn.effects.batch.require_durable();
+        }
         self.fresh.push(op.clone());
         self.membership.insert(self.id, vec![op]);
     }

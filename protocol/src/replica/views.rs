@@ -212,10 +212,12 @@ impl Replica {
             for (id, shared) in &session.shared {
                 sizes.logs_followed = sizes.logs_followed.max(shared.progress.len());
                 sizes.notes_followed = sizes.notes_followed.max(shared.notes.len());
-                let roster = self.spaces.get(id).map(|space| space.membership.roster());
-                if roster.is_some_and(|roster| roster.may(session.peer, Role::Relay)) {
+                let Some(space) = self.spaces.get(id) else { continue };
+                if space.membership.roster().may(session.peer, Role::Relay) {
+                    let sent = |log| shared.progress.get(log).map_or(0, |progress| progress.sent);
+                    let due = shared.due.iter().filter(|log| sent(log) < space.head(**log).seq);
                     sizes.unacknowledged += shared.unacked.len();
-                    sizes.owed += shared.due.len() + shared.ack_due.len();
+                    sizes.owed += due.count() + shared.ack_due.len();
                 }
             }
         }

@@ -291,6 +291,9 @@ impl Space {
             Action::Create | Action::Delete => {}
             Action::Change(change) => self.write_change(id, change, draft, turn)?,
             Action::Rename(name) => {
+                // Bringing a deleted object back may just have given it its first name again.
+                self.time = self.time.tick(turn.now.0);
+                draft.writer.time = self.time;
                 self.write_rename(id, name, draft);
             }
         }

@@ -230,6 +230,7 @@ impl Space {
                 None => Voice::default(),
             };
             let bound = Limit::Free;
+            self.observe(voice.time(), turn);
             let log =
                 Log { opening, head, applied, bound, checkpointed, under, changed, marks, voice };
             self.logs.insert(id, log);
@@ -585,11 +586,19 @@ impl Space {
                 .and_then(|index| opened.body.logs.get(index));
             log.is_none_or(|log| {
                 *log == opened.log
-                    || self
-                        .logs
-                        .get(log)
-                        .is_some_and(|known| known.applied >= (*seq).min(known.limit()))
+                    || match self.logs.get(log) {
+                        Some(known) => known.applied >= (*seq).min(known.limit()),
+                        None => self.never_comes(*log),
+                    }
             })
+        })
+    }
+
+    /// Whether nothing of a log that is not here counts, so that nobody may ever send it: it was forked at once.
+    fn never_comes(&self, log: LogId) -> bool {
+        let mut forks = self.membership.roster().forks.iter().filter(|(_, head)| head.seq == 0);
+        forks.any(|((device, incarnation), _)| {
+            LogOpening { device: *device, incarnation: *incarnation }.log(self.pseudonym) == log
         })
     }
 

@@ -30,8 +30,9 @@ use watch::Watch;
 
 /// When worlds begin, in milliseconds since the Unix epoch.
 const DAWN_MS: u64 = 1_700_000_000_000;
-/// How long what is on its way takes once all agree, resends included, in milliseconds.
-const REST_MS: u64 = 5_000;
+/// How long it takes once all agree until nothing is owed any more: links have compared what both ends hold once
+/// more, in milliseconds.
+const REST_MS: u64 = 16_000;
 /// Frames a link holds on their way; more break it.
 const IN_FLIGHT_MAX: usize = 100_000;
 
@@ -796,6 +797,9 @@ impl World {
 
     /// What a device was granted before it died is there when it comes back.
     fn check_durable(&mut self, n: usize) {
+        if self.scheme.old_disk == Some(n) {
+            return;
+        }
         let device = &self.devices[n];
         let Some(replica) = &device.replica else { return };
         for ((space, log), granted) in &device.granted_heads {

@@ -122,6 +122,11 @@ impl Space {
         if !may || bound == Limit::Free || planted::is(Bug::CutLogKept) {
             return;
         }
+        self.start_log(turn);
+    }
+
+    /// Starts another log, which depends on nothing that the old one says.
+    pub(super) fn start_log(&mut self, turn: &mut Turn<'_>) {
         let incarnation = rand_core::Rng::next_u64(&mut *turn.rng);
         self.own = LogOpening { device: self.own.device, incarnation };
         self.own_log = self.own.log(self.pseudonym);

@@ -26,8 +26,10 @@ impl World {
                 let Some(view) = replica.space(space).filter(|view| view.ready) else {
                     return Some(format!("device {n} has not been let into {space:?}"));
                 };
+                // Of a log that was forked at once some know, and nobody shows anything.
+                let logs = view.logs.iter().filter(|log| log.seq > 0);
                 let logs: Vec<(String, u64)> =
-                    view.logs.iter().map(|log| (log.log.to_string(), log.applied)).collect();
+                    logs.map(|log| (log.log.to_string(), log.applied)).collect();
                 if n == 0 && self.plan.govern_every_ms != u64::MAX && view.quarantined > 0 {
                     return Some(format!("{} entries are in quarantine", view.quarantined));
                 }

@@ -103,7 +103,8 @@ impl World {
     fn let_all_write(&mut self, space: SpaceId) {
         let Some(replica) = &self.devices[0].replica else { return };
         for known in replica.members(space).unwrap_or_default() {
-            if known.role < Role::Write {
+            let guest = self.guest().is_some_and(|guest| self.id(guest) == known.device);
+            if known.role < Role::Write && !guest {
                 let what = Governance::SetRole { member: known.member, role: Role::Write };
                 self.wish(0, Wish::Govern { space, what });
             }

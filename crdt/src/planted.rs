@@ -57,7 +57,7 @@ pub fn chosen() -> u32 {
 mistakes! { 1,
     VersionLowered "A version vector takes over a number that is lower than the one it has."
     AddsOfOthersLost "A set forgets elements of others that a change from elsewhere has not seen."
-    OwnGreatest "Of what one author contributes in all the greatest counts, and not the latest."
+    OwnStartsAnew "What an author contributed before is left out when it contributes more."
     SiblingsByArrival "Elements inserted at one place by several authors stand in the order of their arrival."
     TimeStands "Two times of one author in one millisecond are the same."
     ContextCutShort "A context that is written down loses the last event of what one author did."

@@ -18,6 +18,7 @@ meshwork_crdt::mistakes! { 1_000,
     ForkedHeadsUnseen "Heads of a peer that contradict what is here are not noticed."
     DigestWithoutHashes "The digest of all heads covers numbers and no hashes."
     EpochStaysOpen "A device writes on under a key that somebody holds who may not read any more."
+    CarriedKeysTrusted "A device writes under an earlier key again, which somebody who is out has by a later one."
     RemovedGetKeys "A new key is handed to every device that was ever let in."
     RelaysGetKeys "A new key is handed to relays."
     NonceRepeats "Two entries after each other are sealed with one nonce."

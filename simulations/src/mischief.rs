@@ -38,6 +38,8 @@ pub struct Mischief {
     pub old_disk: bool,
     /// Length of a text that is written when everything has healed, in bytes.
     pub bulk_bytes: usize,
+    /// Whether machines like to die while they do something, right before or after it is stored.
+    pub dies_at_work: bool,
 }
 
 impl Mischief {
@@ -52,6 +54,7 @@ impl Mischief {
             present_every_ms: u64::MAX,
             old_disk: false,
             bulk_bytes: 0,
+            dies_at_work: false,
         }
     }
 
@@ -71,6 +74,7 @@ impl Mischief {
             if pick(4) == 0 { 1_000 + u64::from(pick(8_000)) } else { u64::MAX };
         let old_disk = pick(6) == 0;
         let bulk_bytes = if pick(40) == 0 { 5 << 20 } else { 0 };
+        let dies_at_work = pick(4) == 0;
         Self {
             replay_per_mille,
             pest,
@@ -79,6 +83,7 @@ impl Mischief {
             present_every_ms,
             old_disk,
             bulk_bytes,
+            dies_at_work,
         }
     }
 }
@@ -105,6 +110,9 @@ impl fmt::Display for Mischief {
         }
         if self.bulk_bytes > 0 {
             write!(f, ", {} bytes at once", self.bulk_bytes)?;
+        }
+        if self.dies_at_work {
+            f.write_str(", machines die at work")?;
         }
         Ok(())
     }

@@ -523,12 +523,21 @@ impl World {
         })
     }
 
+    /// After how many inputs of a kind a machine dies, about.
+    fn lives_for(&self, input: &Input) -> u32 {
+        match input {
+            Input::Wished { .. } if self.plan.mischief.dies_at_work => 50,
+            _ if self.plan.mischief.dies_at_work => 500,
+            _ => 2_000,
+        }
+    }
+
     /// Hands an input to a device and performs what it decides; its events.
     fn input(&mut self, n: usize, input: Input) -> Vec<Event> {
         let dies = self.storming()
             && self.now_ms > DAWN_MS
             && self.faults.crash_every_ms != u64::MAX
-            && self.rng.next_u32().is_multiple_of(2_000);
+            && self.rng.next_u32().is_multiple_of(self.lives_for(&input));
         let before = self.rng.next_u32().is_multiple_of(2);
         let (now, id) = (self.clock(n), self.id(n));
         let device = &mut self.devices[n];
@@ -634,7 +643,6 @@ impl World {
                 _ => {}
             }
         }
-        changed.iter().for_each(|space| self.watch_members(n, *space));
         changed.extend(&shown);
         shown.into_iter().for_each(|space| self.watch_order(n, space));
         changed.into_iter().for_each(|space| self.watch_cuts(n, space));

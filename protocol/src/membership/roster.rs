@@ -121,10 +121,10 @@ impl Roster {
         }
     }
 
-    /// Whether an epoch may be written under: nobody holds its key who may not read.
-    pub(crate) fn closed(&self, epoch: &Epoch) -> bool {
+    /// Whether somebody was handed an epoch's key who may not read.
+    pub(crate) fn leaks(&self, epoch: &Epoch) -> bool {
         let handed = epoch.wraps.iter().filter(|(_, wraps)| wraps.iter().any(|wrap| wrap.valid));
         let kept = |device| self.may(device, Role::Read) || planted::is(Bug::EpochStaysOpen);
-        epoch.valid && handed.into_iter().all(|(device, _)| kept(*device))
+        !handed.into_iter().all(|(device, _)| kept(*device))
     }
 }

@@ -239,6 +239,10 @@ impl Replica {
             }
         }
         let asks = matches!(ops.as_slice(), [op] if op.author == peer && op.enters());
+        if asks && !member && space.joining.is_some() {
+            // Who waits to be let in lets nobody in: it cannot judge invites yet.
+            return Ok(());
+        }
         let was_ready = space.ready();
         let added = space.membership.insert(id, ops);
         if added.is_empty() {

@@ -294,11 +294,14 @@ impl Replica {
     /// Compares digests on a link that has had its time.
     fn repair(&mut self, link: LinkId, now: Time, rng: &mut dyn CryptoRng, effects: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
-        if session.next_repair > now || planted::is(Bug::RepairNever) {
+        if session.next_repair > now {
             return;
         }
         let jitter = u64::from(rng.next_u32()) % (limits::REPAIR_EVERY_MS / 2);
         session.next_repair = now.plus_ms(limits::REPAIR_EVERY_MS * 3 / 4 + jitter);
+        if planted::is(Bug::RepairNever) {
+            return;
+        }
         let nonce = session.nonce;
         let (granted, sent) = (session.grant, session.sent);
         let settled = !session.shared.is_empty() && session.shared.values().all(|s| s.known);

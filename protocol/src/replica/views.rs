@@ -1,10 +1,12 @@
 //! Reads. They see everything handled so far.
 
+use std::collections::BTreeSet;
+
 use meshwork_crdt::Object;
 
 use super::{Replica, turn};
 use crate::effect::Effects;
-use crate::ids::{EpochId, ObjectId, SpaceId, Time};
+use crate::ids::{DeviceId, EpochId, ObjectId, SpaceId, Time};
 use crate::membership::Role;
 use crate::session::Session;
 use crate::space::Space;
@@ -195,6 +197,24 @@ impl Replica {
     pub fn epochs(&self, id: SpaceId) -> Vec<EpochId> {
         let space = self.spaces.get(&id);
         space.into_iter().flat_map(|space| space.keyring.iter()).map(|(epoch, _)| epoch).collect()
+    }
+
+    /// The devices that were handed an epoch's key, or a later one that carries it, by who had the right to, as far
+    /// as is known here.
+    #[must_use]
+    pub fn handed(&self, id: SpaceId, epoch: EpochId) -> BTreeSet<DeviceId> {
+        let Some(space) = self.spaces.get(&id) else { return BTreeSet::new() };
+        let roster = space.membership.roster();
+        let (mut carriers, mut devices) = (BTreeSet::from([epoch]), BTreeSet::new());
+        let order = roster.epoch_order.iter().rev();
+        for (id, known) in order.filter_map(|id| Some((id, roster.epochs.get(id)?))) {
+            if carriers.contains(id) || known.earlier.iter().any(|(id, _)| carriers.contains(id)) {
+                carriers.insert(*id);
+                let valid = known.wraps.iter().filter(|(_, wraps)| wraps.iter().any(|w| w.valid));
+                devices.extend(valid.map(|(device, _)| *device));
+            }
+        }
+        devices
     }
 
     /// How much is kept of what peers feed.

@@ -17,15 +17,22 @@ use crate::planted::{self, Bug};
 use crate::turn::Turn;
 
 impl Space {
-    /// The newest epoch whose key is here and that may be written under.
+    /// The newest epoch whose key is here and that may be written under: nobody was handed it, or a later one that
+    /// carries it, who may not read.
     pub(crate) fn writing_epoch(&self) -> Option<EpochId> {
         let roster = self.membership.roster();
-        let mut newest = roster.epoch_order.iter().rev();
-        let fits = |id: &&EpochId| {
-            self.keyring.get(**id).is_some()
-                && roster.epochs.get(*id).is_some_and(|epoch| roster.closed(epoch))
-        };
-        newest.find(fits).copied()
+        let mut carried = BTreeSet::new();
+        for id in roster.epoch_order.iter().rev() {
+            let Some(epoch) = roster.epochs.get(id) else { continue };
+            let leaks = carried.contains(id) || roster.leaks(epoch);
+            if !leaks && epoch.valid && self.keyring.get(*id).is_some() {
+                return Some(*id);
+            }
+            if leaks && !planted::is(Bug::CarriedKeysTrusted) {
+                carried.extend(epoch.earlier.iter().map(|(earlier, _)| *earlier));
+            }
+        }
+        None
     }
 
     /// The epoch to write under now, started if need be.

@@ -3,11 +3,11 @@
 //! Events and batches of one device in → violations: what is announced and does not hold, what is shown too early,
 //! what is written for somebody who is out, what a device does not find of its own. Nothing here changes anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use meshwork_crdt::{Edit, Value};
 use meshwork_protocol::{
-    Action, EpochId, Event, LogId, ObjectEdit, ObjectId, Outcome, Role, SpaceId,
+    Action, DeviceId, EpochId, Event, LogId, ObjectEdit, ObjectId, Outcome, Role, SpaceId,
 };
 
 use super::World;
@@ -24,10 +24,6 @@ pub(super) struct Watch {
     cuts: BTreeMap<LogId, u64>,
     /// By listener, space and device: the latest presence it was shown.
     present: BTreeMap<(usize, SpaceId, usize), u64>,
-    /// By device and space: whom it has known as a member.
-    known: BTreeMap<(usize, SpaceId), BTreeSet<usize>>,
-    /// By device and space: who is out as far as it knows, with the keys that had when it came to know.
-    out: BTreeMap<(usize, SpaceId), BTreeMap<usize, Vec<EpochId>>>,
 }
 
 impl World {
@@ -109,33 +105,9 @@ impl World {
         }
     }
 
-    /// A device learns who is in: whoever is out from now on keeps the keys it has.
-    pub(super) fn watch_members(&mut self, n: usize, space: SpaceId) {
-        if self.plan.govern_every_ms == u64::MAX && self.guest().is_none() {
-            return;
-        }
-        let Some(members) = self.devices[n].replica.as_ref().and_then(|r| r.members(space)) else {
-            return;
-        };
-        let reads = |m: &usize| {
-            let id = self.id(*m);
-            members.iter().any(|known| known.device == id && known.role >= Role::Read)
-        };
-        let readers: BTreeSet<usize> = (0..self.devices.len()).filter(reads).collect();
-        let known = self.watch.known.entry((n, space)).or_default();
-        let gone: Vec<usize> = known.difference(&readers).copied().collect();
-        known.extend(&readers);
-        let out = self.watch.out.entry((n, space)).or_default();
-        out.retain(|m, _| !readers.contains(m));
-        for m in gone {
-            let keys = || self.devices[m].replica.as_ref().map_or(Vec::new(), |r| r.epochs(space));
-            out.entry(m).or_insert_with(keys);
-        }
-    }
-
     /// A device has written entries: nobody it knows to be out may hold their key.
     pub(super) fn watch_written(&mut self, n: usize, wrote: &[Wrote]) {
-        if self.watch.out.values().all(BTreeMap::is_empty) {
+        if self.plan.govern_every_ms == u64::MAX && self.guest().is_none() {
             return;
         }
         let Some(replica) = &self.devices[n].replica else { return };
@@ -147,15 +119,18 @@ impl World {
             let Some(space) = replica.spaces().into_iter().find(own).map(|view| view.id) else {
                 continue;
             };
-            for (m, keys) in self.watch.out.get(&(n, space)).into_iter().flatten() {
-                if keys.contains(&EpochId(wrote.epoch)) {
-                    let detail = format!(
-                        "device {n} writes under a key that device {m} had when device {n} learnt \
-                         that it is out"
-                    );
-                    self.fail("secrecy", detail);
-                    return;
-                }
+            let members = replica.members(space).unwrap_or_default();
+            let reads = |device: &DeviceId| {
+                members.iter().any(|known| known.device == *device && known.role >= Role::Read)
+            };
+            let handed = replica.handed(space, EpochId(wrote.epoch));
+            if let Some(device) = handed.iter().find(|device| !reads(device)) {
+                let detail = format!(
+                    "device {n} writes under a key that was handed to {}, which may not read",
+                    device.short()
+                );
+                self.fail("secrecy", detail);
+                return;
             }
         }
     }

@@ -70,8 +70,7 @@ impl Mischief {
             _ => None,
         };
         let clock_step_ms = [1, 1, 1, 16, 1_000][pick(5) as usize];
-        let present_every_ms =
-            if pick(4) == 0 { 1_000 + u64::from(pick(8_000)) } else { u64::MAX };
+        let present_every_ms = if pick(4) == 0 { 1_000 + u64::from(pick(8_000)) } else { u64::MAX };
         let old_disk = pick(6) == 0;
         let bulk_bytes = if pick(40) == 0 { 5 << 20 } else { 0 };
         let dies_at_work = pick(4) == 0;

@@ -607,11 +607,9 @@ impl World {
                     self.fail("honesty", format!("device {n} refused an honest peer: {rejection}"));
                 }
             }
-            Event::GreyListed { peer, rejection, .. } => {
-                if self.honest(*peer) {
-                    let detail = format!("device {n} shut out an honest device: {rejection}");
-                    self.fail("honesty", detail);
-                }
+            Event::GreyListed { peer, rejection, .. } if self.honest(*peer) => {
+                let detail = format!("device {n} shut out an honest device: {rejection}");
+                self.fail("honesty", detail);
             }
             _ => {}
         }
@@ -711,7 +709,8 @@ impl World {
     }
 
     fn linked(&self, a: usize, b: usize) -> bool {
-        self.devices[a].links.values().any(|(far, _)| *far == b)
+        let sees = |a: usize, b: usize| self.devices[a].links.values().any(|(far, _)| *far == b);
+        sees(a, b) || sees(b, a)
     }
 
     fn connect(&mut self, a: usize, b: usize) {
@@ -776,6 +775,9 @@ impl World {
         self.devices[n].life += 1;
         self.devices[n].disk.clone().crash(&mut self.rng);
         self.ledger.crashed(n);
+        if self.plan.mischief.dies_at_work {
+            self.vanish(n);
+        }
         let links: Vec<LinkId> = self.devices[n].links.keys().copied().collect();
         for link in links {
             self.unlink(n, link);

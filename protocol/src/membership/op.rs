@@ -19,8 +19,8 @@ use crate::ids::{
 };
 use crate::keyring::{LINKED_KEY_BYTES, WRAP_BYTES};
 use crate::limits;
-use crate::planted::{self, Bug};
 use crate::phrase::Phrase;
+use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 
 use super::Role;

@@ -256,7 +256,8 @@ impl Replica {
             let due = std::mem::take(&mut shared.ack_due);
             if due.is_empty()
                 || planted::is(Bug::AckNever)
-                || !space.membership.roster().may(session.peer, Role::Relay) {
+                || !space.membership.roster().may(session.peer, Role::Relay)
+            {
                 continue;
             }
             let due: Vec<LogId> = due.into_iter().collect();

@@ -135,7 +135,8 @@ impl Space {
 
     pub(super) fn rename_object(&mut self, id: ObjectId, name: &str, stamp: Stamp) {
         self.objects.amend(id, |meta| {
-            let tie = |before: Stamp| planted::is(Bug::RenameByArrival) && before.time == stamp.time;
+            let tie =
+                |before: Stamp| planted::is(Bug::RenameByArrival) && before.time == stamp.time;
             if meta.named.is_none_or(|before| before < stamp || tie(before)) {
                 meta.named = Some(stamp);
                 name.clone_into(&mut meta.name);

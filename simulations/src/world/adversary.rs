@@ -21,6 +21,8 @@ use crate::mischief::Guest;
 
 /// Frames that a pest remembers of others.
 const OVERHEARD_MAX: usize = 64;
+/// How long it takes until a device notices that the other end is gone, in milliseconds.
+const NOTICED_AFTER_MS: u64 = 500;
 /// How often a pest comes, about, in milliseconds.
 const PEST_EVERY_MS: u64 = 4_000;
 /// Frames after which whoever sends nothing else must have been shut out.
@@ -29,13 +31,24 @@ const RUBBISH_FRAMES: usize = 600;
 /// Something that is done by nobody honest, or asked of devices beside their edits.
 #[derive(Debug)]
 pub(super) enum Act {
-    Replay { from: usize, to: usize, bytes: Vec<u8> },
+    Replay {
+        from: usize,
+        to: usize,
+        bytes: Vec<u8>,
+    },
     Pest,
     KeepDisk,
     PutDiskBack,
     GuestJoins,
-    Present { device: usize },
+    Present {
+        device: usize,
+    },
     Bulk,
+    /// A device notices that the machine at the other end of a link has died.
+    Notice {
+        device: usize,
+        link: LinkId,
+    },
 }
 
 /// What mischief knows.
@@ -128,7 +141,22 @@ impl World {
             }
             Act::Present { device } => self.present(device),
             Act::Bulk => self.write_bulk(),
+            Act::Notice { device, link } => self.notice(device, link),
         }
+    }
+
+    /// A machine has died: what it sent before arrives, and the others notice a while later.
+    pub(super) fn vanish(&mut self, n: usize) {
+        for (device, link) in std::mem::take(&mut self.devices[n].links).into_values() {
+            self.after(NOTICED_AFTER_MS, What::Act(Act::Notice { device, link }));
+        }
+    }
+
+    fn notice(&mut self, device: usize, link: LinkId) {
+        let Some((far, _)) = self.devices[device].links.remove(&link) else { return };
+        self.input(device, Input::PeerGone { link });
+        let delay = 50 + self.scheme.about(self.plan.faults.down_ms_max / 2 + 1);
+        self.after(delay, What::Connect { a: device.min(far), b: device.max(far) });
     }
 
     /// A frame on its way may be remembered by a pest, and may come again.
@@ -165,7 +193,10 @@ impl World {
         let pest = self.scheme.pest.is_some_and(|(pest, at)| pest == link && at == from);
         if pest && !matches!(frame_kind(bytes), Some(1 | 2)) {
             let kind = frame_kind(bytes);
-            self.fail("secrecy", format!("device {from} tells a stranger a frame of kind {kind:?}"));
+            self.fail(
+                "secrecy",
+                format!("device {from} tells a stranger a frame of kind {kind:?}"),
+            );
         }
     }
 
@@ -203,7 +234,8 @@ impl World {
                 return;
             }
         }
-        let shut = seen.iter().any(|e| matches!(e, Event::GreyListed { peer: of, .. } if *of == peer));
+        let shut =
+            seen.iter().any(|e| matches!(e, Event::GreyListed { peer: of, .. } if *of == peer));
         let refused = |why: Rejection| {
             seen.iter().any(|e| matches!(e, Event::Rejected { rejection, .. } if *rejection == why))
         };
@@ -216,7 +248,10 @@ impl World {
                 let detail = format!("device {at} takes more entry bytes than it granted");
                 self.fail("bounds", detail);
             }
-            3 if seen.iter().any(|e| matches!(e, Event::Visible { .. } | Event::MembersChanged { .. })) => {
+            3 if seen
+                .iter()
+                .any(|e| matches!(e, Event::Visible { .. } | Event::MembersChanged { .. })) =>
+            {
                 self.fail("authorship", format!("device {at} believes what a stranger repeats"));
             }
             _ => {}
@@ -296,8 +331,7 @@ impl World {
             while insert.len() < 1 << 20 {
                 insert.push_str(&format!("{:016x}", self.scheme.rng.next_u64()));
             }
-            let target =
-                Target::Named { name: format!("bulk{part}"), shape: Kind::Text.into() };
+            let target = Target::Named { name: format!("bulk{part}"), shape: Kind::Text.into() };
             let action = Action::Change(Edit::Splice { at: 0, delete: 0, insert });
             self.wish(0, Wish::Edit { space, edits: vec![ObjectEdit { target, action }] });
         }

@@ -124,7 +124,9 @@ impl World {
         let members = self.devices.iter().take(self.members());
         let dropped = |replica: &Replica| replica.counters().frames_dropped;
         if !self.plan.mischief.pest
-            && members.filter_map(|device| device.replica.as_ref()).any(|replica| dropped(replica) > 0)
+            && members
+                .filter_map(|device| device.replica.as_ref())
+                .any(|replica| dropped(replica) > 0)
         {
             self.fail("honesty", "frames of honest devices came too fast for others");
         }
@@ -169,9 +171,12 @@ impl World {
 
     /// Who had no good ticket is not in; who came as a relay reads nothing.
     fn judge_guest(&mut self) {
-        let (Some(guest), Some(space)) = (self.guest(), self.spaces.first().copied()) else { return };
+        let (Some(guest), Some(space)) = (self.guest(), self.spaces.first().copied()) else {
+            return;
+        };
         let id = self.id(guest);
-        let reads = self.devices[guest].replica.as_ref().is_some_and(|r| !r.epochs(space).is_empty());
+        let reads =
+            self.devices[guest].replica.as_ref().is_some_and(|r| !r.epochs(space).is_empty());
         if self.plan.mischief.guest == Some(Guest::Relay) {
             if reads && !self.scheme.promoted {
                 self.fail("secrecy", format!("device {guest} is a relay and was handed a key"));
@@ -182,7 +187,10 @@ impl World {
             let members = self.devices[n].replica.as_ref().and_then(|r| r.members(space));
             if members.is_some_and(|members| members.iter().any(|known| known.device == id)) {
                 let what = self.plan.mischief.guest;
-                self.fail("rights", format!("device {n} has let a guest in whose ticket is {what:?}"));
+                self.fail(
+                    "rights",
+                    format!("device {n} has let a guest in whose ticket is {what:?}"),
+                );
                 return;
             }
         }

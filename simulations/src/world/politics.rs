@@ -37,10 +37,8 @@ impl World {
             },
             _ => Governance::SetRole { member, role },
         };
-        let removes = matches!(
-            what,
-            Governance::RemoveMember { .. } | Governance::RemoveDevice { .. }
-        );
+        let removes =
+            matches!(what, Governance::RemoveMember { .. } | Governance::RemoveDevice { .. });
         if removes {
             self.watch_removal(device, space, other);
         }

@@ -82,8 +82,7 @@ impl World {
             let id = self.devices[*m].identity.device();
             members.iter().any(|member| member.device == id)
         });
-        let holders: Vec<usize> =
-            known.filter(|m| self.ledger.durable(*m, log.0) >= seq).collect();
+        let holders: Vec<usize> = known.filter(|m| self.ledger.durable(*m, log.0) >= seq).collect();
         if holders.len() < devices {
             let detail = format!(
                 "device {n} announces entry {seq} of its log to be held by {devices} devices; only \
@@ -149,7 +148,8 @@ impl World {
         };
         if !self.spaces.iter().any(member) {
             let kind = crate::bytes::frame_kind(bytes);
-            let detail = format!("device {from} tells a frame of kind {kind:?} to who is no member");
+            let detail =
+                format!("device {from} tells a frame of kind {kind:?} to who is no member");
             self.fail("secrecy", detail);
         }
     }
@@ -160,7 +160,9 @@ impl World {
         if !self.calm() {
             return;
         }
-        let Some(view) = self.devices[n].replica.as_ref().and_then(|r| r.space(space)) else { return };
+        let Some(view) = self.devices[n].replica.as_ref().and_then(|r| r.space(space)) else {
+            return;
+        };
         let past = view.logs.iter().map(|known| (known.log, known.applied)).collect();
         self.watch.pasts.entry(*log).or_default().push((*seq, past));
     }
@@ -170,7 +172,9 @@ impl World {
         if !self.calm() {
             return;
         }
-        let Some(view) = self.devices[n].replica.as_ref().and_then(|r| r.space(space)) else { return };
+        let Some(view) = self.devices[n].replica.as_ref().and_then(|r| r.space(space)) else {
+            return;
+        };
         let applied: BTreeMap<LogId, u64> =
             view.logs.iter().map(|known| (known.log, known.applied)).collect();
         for (log, seq) in &applied {
@@ -198,7 +202,9 @@ impl World {
     /// A member has been taken out by a device: up to where its logs count at most.
     pub(super) fn watch_removal(&mut self, by: usize, space: SpaceId, out: usize) {
         let id = self.id(out);
-        let Some(view) = self.devices[by].replica.as_ref().and_then(|r| r.space(space)) else { return };
+        let Some(view) = self.devices[by].replica.as_ref().and_then(|r| r.space(space)) else {
+            return;
+        };
         for log in view.logs.iter().filter(|log| log.device == id) {
             let cut = self.watch.cuts.entry(log.log).or_default();
             *cut = log.seq.max(*cut);
@@ -238,13 +244,7 @@ impl World {
     }
 
     /// What a device has just been granted it finds again.
-    pub(super) fn watch_own(
-        &mut self,
-        n: usize,
-        space: SpaceId,
-        edit: &ObjectEdit,
-        id: ObjectId,
-    ) {
+    pub(super) fn watch_own(&mut self, n: usize, space: SpaceId, edit: &ObjectEdit, id: ObjectId) {
         let Some(replica) = &mut self.devices[n].replica else { return };
         let found = replica.object(space, id);
         let kept = match &edit.action {

@@ -6,6 +6,7 @@ use crate::algebra::SmallMap;
 use crate::codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::dot::{Dot, DotRange, LogId};
 use crate::lattice::Lattice;
+use crate::planted::{self, Bug};
 
 /// For each log, up to which event everything has been seen (Parker et al. 1983).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ impl VersionVector {
 
     /// Notes that a log has been seen up to `seq`; tells whether that was news.
     pub fn raise(&mut self, log: LogId, seq: u64) -> bool {
-        if seq <= self.get(log) {
+        if seq <= self.get(log) && !planted::is(Bug::VersionLowered) {
             return false;
         }
         self.0.insert(log, seq);
@@ -301,7 +302,10 @@ impl Encode for CausalContext {
     fn encode(&self, out: &mut Encoder<'_>) {
         let logs = match &self.0 {
             Kept::Many(logs) => logs,
-            Kept::One(one) => &SmallMap::of(one.log, SmallMap::of(one.start, one.end())),
+            Kept::One(one) => {
+                let cut = u64::from(planted::is(Bug::ContextCutShort) && one.len > 1);
+                &SmallMap::of(one.log, SmallMap::of(one.start, one.end() - cut))
+            }
         };
         out.varint(logs.len() as u64);
         for (log, intervals) in logs {

@@ -20,6 +20,10 @@ pub mod laws;
 mod node;
 mod object;
 mod path;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 mod policy;
 pub mod product;
 mod shape;

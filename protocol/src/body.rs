@@ -132,6 +132,11 @@ impl Body {
 }
 
 impl Voice {
+    /// The time of the latest entry.
+    pub(crate) fn time(&self) -> HybridTime {
+        self.time
+    }
+
     /// What an entry under an epoch can lean on.
     fn under(&self, epoch: EpochId) -> Self {
         if self.epoch == Some(epoch) {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::{DeviceId, Time};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 
 /// What is known of the conduct of all peers.
@@ -80,7 +81,8 @@ impl Conduct {
         record.pay(now);
         (record.last, record.last_at) = (rejection, now);
         record.times += 1;
-        record.score = record.score.saturating_add(rejection.penalty());
+        let penalty = if planted::is(Bug::PenaltyNever) { 0 } else { rejection.penalty() };
+        record.score = record.score.saturating_add(penalty);
         (record.score >= limits::PENALTY_MAX).then(|| record.shut_out(now))
     }
 
@@ -94,6 +96,11 @@ impl Conduct {
     /// Until when a device is shut out, if it is.
     pub(crate) fn shut_until(&self, device: DeviceId, now: Time) -> Option<Time> {
         self.by.get(&device)?.shut_until(now)
+    }
+
+    /// Devices remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.by.len()
     }
 
     pub(crate) fn of(&self, device: DeviceId) -> Option<&Record> {

@@ -14,6 +14,7 @@ use crate::identity::{self, Identity};
 use crate::ids::{DeviceId, EntryHash, EpochId, LogId, Pseudonym};
 use crate::keyring::{Keyring, SenderKey, first16};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 
 const VERSION: u8 = 1;
@@ -228,7 +229,9 @@ impl SealedRun {
         }
         let run = VerifiedRun::chain(self, space, before);
         let head = run.head();
-        if identity::verify(&writer.0, &signed_message(head.hash), &run.sealed.signature.bytes()) {
+        let signature = run.sealed.signature.bytes();
+        let signed = identity::verify(&writer.0, &signed_message(head.hash), &signature);
+        if signed || planted::is(Bug::SignatureUnchecked) {
             Ok(run)
         } else {
             Err(Rejection::BadRun)

@@ -7,6 +7,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::planted::{self, Bug};
+
 /// An envelope taken apart.
 pub(crate) struct Envelope<'a> {
     pub version: u8,
@@ -35,6 +37,7 @@ pub(crate) fn wrap(version: u8, kind: u8, body: &impl Serialize) -> Vec<u8> {
 /// Takes the envelope at the start of `bytes` apart; `None` if there is no whole one.
 pub(crate) fn split(bytes: &[u8]) -> Option<Envelope<'_>> {
     let (&version, rest) = bytes.split_first()?;
+    assert!(!rest.is_empty() || !planted::is(Bug::ShortFrameTrusted), "planted");
     let (&kind, mut rest) = rest.split_first()?;
     let mut length = 0_usize;
     let mut shift = 0;

@@ -28,6 +28,10 @@ mod linking;
 mod membership;
 mod overlay;
 mod phrase;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 mod presence;
 mod rejection;
 mod replica;
@@ -60,6 +64,6 @@ pub use replica::Replica;
 pub use ticket::{Ticket, TicketError};
 pub use view::{
     Counters, GreyView, InviteView, LinkView, LogView, MemberReceipt, MemberView, ObjectView,
-    PresenceView, QuarantineView, Receipts, SpaceView,
+    PresenceView, QuarantineView, Receipts, Sizes, SpaceView,
 };
 pub use why::{Cause, Here, Lacks, PeerWhy, SyncView, Why};

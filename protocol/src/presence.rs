@@ -18,6 +18,7 @@ use crate::identity::{self, Identity};
 use crate::ids::{DeviceId, EpochId, LinkId, Pseudonym, Time};
 use crate::keyring::EpochKey;
 use crate::limits;
+use crate::planted::{self, Bug};
 
 /// What one device says, as it travels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,7 +138,7 @@ impl Presences {
     /// Whether a note is later than what is known of its device, and there is room for it.
     pub(crate) fn is_news(&self, note: &Note) -> bool {
         match self.devices.get(&note.device) {
-            Some(known) => note.number > known.number,
+            Some(known) => note.number > known.number || planted::is(Bug::NoteStale),
             None => self.devices.len() < limits::PRESENCE_DEVICES_MAX,
         }
     }

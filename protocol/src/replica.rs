@@ -20,6 +20,7 @@ use crate::keyring::AtRest;
 use crate::layout;
 use crate::limits;
 use crate::overlay::Overlay;
+use crate::planted::{self, Bug};
 use crate::presence::Presences;
 use crate::session::{Session, Side};
 use crate::space::{Space, Visible};
@@ -224,6 +225,10 @@ impl Replica {
         effects: &mut Effects,
     ) {
         self.learn(link, true, now, rng, effects);
+        let empty = self.sessions.get(&link).is_some_and(|session| session.shared.is_empty());
+        if empty && planted::is(Bug::LinkKept) {
+            return;
+        }
         let Some(session) = self.sessions.remove(&link) else { return };
         self.close_books(link, &session, now, effects);
         let mut turn = turn!(self, now, rng, effects);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::branch::Branch;
 use crate::ids::{DeviceId, LogId, SpaceId, Time};
 use crate::limits::{self, Pace};
+use crate::planted::{self, Bug};
 use crate::replica::bootstrap::Outgoing;
 use crate::wire::{Claim, Tag};
 
@@ -131,7 +132,7 @@ impl Progress {
     /// Takes in the peer's own word of what it holds: it has no more than that, whatever it acknowledged
     /// before. What was sent since is on its way, unless this is its first word on the link.
     fn correct(&mut self, told: u64) {
-        if !self.known || told < self.acked {
+        if !self.known || told < self.acked && !planted::is(Bug::HeadsNotCorrected) {
             self.sent = told;
             self.acked = self.acked.min(told);
         }
@@ -191,7 +192,7 @@ impl Session {
 
     /// Takes in how many run bytes the peer says it has sent in all; tells whether it may have.
     pub(crate) fn counted(&mut self, sent: u64) -> bool {
-        let within = sent <= self.grant;
+        let within = sent <= self.grant || planted::is(Bug::CreditUnchecked);
         if within {
             self.received = self.received.max(sent);
             self.uncounted = 0;
@@ -303,7 +304,7 @@ impl Shared {
         progress.sent = progress.sent.max(seq);
         progress.moved = now;
         progress.branch.on_caught_up();
-        if progress.sent == progress.acked {
+        if progress.sent == progress.acked && !planted::is(Bug::UnackedKept) {
             self.unacked.remove(&log);
         }
         news

@@ -17,6 +17,7 @@ use crate::keyring::{EpochKey, Keyring, first16};
 use crate::layout::{self, LogRow, PeerRow, RunRow, SpaceRow};
 use crate::limits;
 use crate::membership::{Limit, Membership, Op, Role};
+use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 use crate::session::Base;
 use crate::turn::{Turn, damaged};
@@ -253,6 +254,7 @@ impl Space {
                 None => Voice::default(),
             };
             let bound = Limit::Free;
+            self.observe(voice.time(), turn);
             let log = Log {
                 opening,
                 head,
@@ -266,10 +268,10 @@ impl Space {
                 gap,
             };
             self.logs.insert(id, log);
-            if applied > 0 && id != self.own_log {
+            if applied > 0 && id != self.own_log && !planted::is(Bug::PastForgottenAtRestart) {
                 self.unsaid.insert(id);
             }
-            if applied < head.seq {
+            if applied < head.seq && !planted::is(Bug::BlockedForgottenAtRestart) {
                 self.blocked.insert(id);
             }
         }
@@ -337,7 +339,9 @@ impl Space {
             for (id, log) in logs {
                 hasher.update(&id.0);
                 hasher.update(&log.head.seq.to_le_bytes());
-                hasher.update(&log.head.hash.0);
+                if !planted::is(Bug::DigestWithoutHashes) {
+                    hasher.update(&log.head.hash.0);
+                }
             }
             *hasher.finalize().as_bytes()
         })
@@ -398,7 +402,7 @@ impl Space {
         let before = self.before(&run, head, turn)?;
         let run = run.verify(self.pseudonym, before, writer.device)?;
         turn.counters.signatures_verified += 1;
-        if run.hash_at(head.seq) != Some(head.hash) {
+        if run.hash_at(head.seq) != Some(head.hash) && !planted::is(Bug::ForkAccepted) {
             self.fork_between(&run, turn);
             return Err(Rejection::Forked);
         }
@@ -561,8 +565,12 @@ impl Space {
         let row = RunRow { before: run.before(), run: Bytes(run.to_bytes()) };
         let key = layout::run_key(self.pseudonym, id, run.head().seq);
         turn.put_row(key, layout::KIND_RUN, &row);
-        self.write_log(id, turn);
-        turn.effects.batch.require_durable();
+        if !planted::is(Bug::LogRowLate) {
+            self.write_log(id, turn);
+        }
+        if !planted::is(Bug::EntriesNotDurable) {
+            turn.effects.batch.require_durable();
+        }
     }
 
     fn write_log(&self, id: LogId, turn: &mut Turn<'_>) {
@@ -578,7 +586,7 @@ impl Space {
         if self.logs.get(&id).is_some_and(|log| log.applied < log.head.seq.min(log.limit())) {
             self.blocked.insert(id);
         }
-        if progressed {
+        if progressed && !planted::is(Bug::UnblockForgotten) {
             visible.extend(self.apply_ready(turn));
         }
         self.checkpoint_if_due(turn);
@@ -602,7 +610,7 @@ impl Space {
                 Opening::NoKey => break,
                 Opening::Unreadable => {}
                 Opening::Opened(opened) => {
-                    if !self.builds_on_applied(&opened) {
+                    if !self.builds_on_applied(&opened) && !planted::is(Bug::PastIgnored) {
                         break;
                     }
                     self.apply(&opened, device, turn, visible);
@@ -632,11 +640,19 @@ impl Space {
                 .and_then(|index| opened.body.logs.get(index));
             log.is_none_or(|log| {
                 *log == opened.log
-                    || self
-                        .logs
-                        .get(log)
-                        .is_some_and(|known| known.applied >= (*seq).min(known.limit()))
+                    || match self.logs.get(log) {
+                        Some(known) => known.applied >= (*seq).min(known.limit()),
+                        None => self.never_comes(*log),
+                    }
             })
+        })
+    }
+
+    /// Whether nothing of a log that is not here counts, so that nobody may ever send it: it was forked at once.
+    fn never_comes(&self, log: LogId) -> bool {
+        let mut forks = self.membership.roster().forks.iter().filter(|(_, head)| head.seq == 0);
+        forks.any(|((device, incarnation), _)| {
+            LogOpening { device: *device, incarnation: *incarnation }.log(self.pseudonym) == log
         })
     }
 
@@ -691,9 +707,14 @@ impl Space {
                 continue;
             }
             log.checkpointed = log.applied;
+            if planted::is(Bug::CheckpointAhead) {
+                log.checkpointed = log.head.seq;
+            }
             turn.put_row(layout::log_key(self.pseudonym, *id), layout::KIND_LOG, &log.row());
             let key = layout::voice_key(self.pseudonym, *id);
-            turn.put_sealed_row(key, layout::KIND_VOICE, &log.voice);
+            if !planted::is(Bug::VoiceForgotten) {
+                turn.put_sealed_row(key, layout::KIND_VOICE, &log.voice);
+            }
         }
     }
 
@@ -722,6 +743,9 @@ impl Space {
 
     /// Takes an entry's time into this device's own clock.
     fn observe(&mut self, time: HybridTime, turn: &Turn<'_>) {
+        if planted::is(Bug::ClockNotObserved) {
+            return;
+        }
         if time.millis() <= turn.now.0.saturating_add(CLOCK_AHEAD_MS_MAX) {
             self.time = self.time.max(time);
         }

@@ -8,6 +8,30 @@ use crate::membership::Role;
 use crate::rejection::Rejection;
 use crate::why::SyncView;
 
+/// How much a replica keeps in memory of what peers feed, and what it owes them. The bounds are those of
+/// [`crate::limits`]; at rest nothing is owed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Links.
+    pub links: usize,
+    /// Most logs of which one link follows how far the peer is with them.
+    pub logs_followed: usize,
+    /// Logs of which members that are linked with were sent something and have not acknowledged it.
+    pub unacknowledged: usize,
+    /// Logs that members which are linked with have to be told of: entries or acknowledgements.
+    pub owed: usize,
+    /// Most devices of which one link follows whose notes the peer has.
+    pub notes_followed: usize,
+    /// Devices whose presence is followed, all spaces together.
+    pub present: usize,
+    /// Devices known without a link, all spaces together.
+    pub known: usize,
+    /// Ended sessions of which the outcome is remembered.
+    pub ended: usize,
+    /// Devices whose conduct is remembered.
+    pub conduct: usize,
+}
+
 /// One space as this device sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceView {

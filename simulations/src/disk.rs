@@ -30,6 +30,18 @@ impl CrashDisk {
         }
         state.seen = state.durable.clone();
     }
+
+    /// What is on the platter.
+    #[must_use]
+    pub fn copy(&self) -> MemoryStore {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).durable.clone()
+    }
+
+    /// The platter is what a copy says, as after a backup has been put back.
+    pub fn put_back(&self, copy: MemoryStore) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State { durable: copy.clone(), seen: copy, unsynced: Vec::new() };
+    }
 }
 
 impl Store for CrashDisk {

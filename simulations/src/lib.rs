@@ -6,20 +6,32 @@
 //! Invariant: nothing here reads a clock but the program's progress report and `bench`. Not here: sockets, threads.
 
 pub mod bench;
+mod bytes;
 mod check;
 mod disk;
+mod ledger;
+mod mischief;
 mod people;
 mod plan;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod swarm;
 mod world;
 
 pub use check::Violation;
 pub use disk::CrashDisk;
+pub use mischief::{Guest, Mischief};
 pub use plan::{Faults, Plan};
 pub use world::{Report, World};
 
-/// Runs one seed from beginning to end.
+/// Runs one seed from beginning to end. What panics on the way is a violation like any other.
 #[must_use]
 pub fn run(seed: u64) -> Report {
-    World::new(Plan::draw(seed)).run()
+    let plan = Plan::draw(seed);
+    let world = std::panic::AssertUnwindSafe(|| World::new(plan.clone()).run());
+    std::panic::catch_unwind(world).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+        Report::panicked(plan, text)
+    })
 }

@@ -45,6 +45,21 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Plant mistakes into the engine, one at a time, and see which of them runs find.
+    Planted {
+        /// Only this mistake.
+        #[arg(long)]
+        bug: Option<String>,
+        /// Most seeds for each.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// How many seeds at a time [default: one per core].
+        #[arg(long)]
+        jobs: Option<usize>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Measure what the protocol costs: bytes, round trips, entries per second.
     Bench {
         /// A tenth of the entries: for a quick look.
@@ -66,6 +81,7 @@ fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Run { seed, json } => run(seed, json),
         Verb::Explore { seeds, start, jobs, json } => explore(start, seeds, jobs, json),
+        Verb::Planted { bug, seeds, jobs, json } => planted(bug.as_deref(), seeds, jobs, json),
         Verb::Bench { spread_only: true, spread_nodes, json, .. } => spread(spread_nodes, json),
         Verb::Bench { small, spread_nodes, json, .. } => bench(small, spread_nodes, json),
     }
@@ -150,6 +166,56 @@ fn explore(start: u64, seeds: u64, jobs: Option<usize>, json: bool) -> ExitCode 
         println!("{seeds} seeds, {} failed, {rate:.1} seeds/s", failed.len());
     }
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(not(feature = "planted"))]
+fn planted(_: Option<&str>, _: u64, _: Option<usize>, _: bool) -> ExitCode {
+    eprintln!(
+        "this build holds no mistakes; one that does: cargo run --release -p meshwork-sim \
+         --features planted -- planted"
+    );
+    ExitCode::FAILURE
+}
+
+/// The share of mistakes that must be found, in hundredths.
+#[cfg(feature = "planted")]
+const FOUND_PERCENT_MIN: usize = 95;
+
+#[cfg(feature = "planted")]
+fn planted(only: Option<&str>, seeds: u64, jobs: Option<usize>, json: bool) -> ExitCode {
+    use meshwork_sim::planted::{bugs, hunt};
+    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let chosen: Vec<_> =
+        bugs().into_iter().filter(|bug| only.is_none_or(|only| only == bug.name)).collect();
+    if chosen.is_empty() {
+        eprintln!("there is no such mistake; there are:");
+        bugs().iter().for_each(|bug| eprintln!("  {:<26} {}", bug.name, bug.what));
+        return ExitCode::FAILURE;
+    }
+    // A panic is one way to be found.
+    std::panic::set_hook(Box::new(|_| {}));
+    let (mut found, mut missed) = (Vec::new(), Vec::new());
+    for bug in &chosen {
+        let began = Instant::now();
+        let seen = hunt(*bug, seeds, jobs);
+        let row = match &seen {
+            Some(seen) => format!("seed {:<4} {:<12} {}", seen.seed, seen.invariant, seen.detail),
+            None => "NOT FOUND".to_owned(),
+        };
+        eprintln!("{:<26} {:>6.1} s  {row}", bug.name, began.elapsed().as_secs_f64());
+        match seen {
+            Some(seen) => found.push(seen),
+            None => missed.push(bug.name),
+        }
+    }
+    let (all, caught) = (chosen.len(), found.len());
+    if json {
+        println!("{}", json!({"bugs": all, "caught": caught, "missed": missed, "found": found}));
+    } else {
+        println!("{caught} of {all} mistakes are found within {seeds} seeds each");
+        missed.iter().for_each(|name| println!("not found: {name}"));
+    }
+    if caught * 100 >= all * FOUND_PERCENT_MIN { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn spread(nodes_max: usize, json: bool) -> ExitCode {

@@ -6,6 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng as _};
 use serde::Serialize;
 
+use crate::mischief::Mischief;
+
 /// How unkind links and machines are. Percentages are of frames.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Faults {
@@ -75,6 +77,8 @@ pub struct Plan {
     pub snapshot_entries: u64,
     /// What goes wrong.
     pub faults: Faults,
+    /// Who is not what it should be.
+    pub mischief: Mischief,
 }
 
 impl Plan {
@@ -96,7 +100,7 @@ impl Plan {
             crash_every_ms: if pick(0, 3) == 0 { u64::MAX } else { pick(1_000, 20_000) },
         };
         let devices = usize::try_from(pick(3, 5)).unwrap_or(3);
-        Self {
+        let mut plan = Self {
             seed,
             devices,
             late_devices: usize::try_from(pick(0, 1)).unwrap_or(0),
@@ -111,7 +115,10 @@ impl Plan {
             stranger: pick(0, 2) == 0,
             snapshot_entries: [1, 20, 100, 2_048][usize::try_from(pick(0, 3)).unwrap_or(0)],
             faults,
-        }
+            mischief: Mischief::none(),
+        };
+        plan.mischief = Mischief::draw(&mut rng);
+        plan
     }
 }
 
@@ -133,6 +140,7 @@ impl fmt::Display for Plan {
             self.faults.latency_ms,
             self.skew_ms_max / 1_000,
             if self.govern_every_ms == u64::MAX { "members stay" } else { "members come and go" },
-        )
+        )?;
+        self.mischief.fmt(f)
     }
 }

@@ -1,13 +1,14 @@
 //! The world: devices on links, a queue of what happens next, and the rules of its two ages.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
+use meshwork_crdt::Edit;
 use meshwork_protocol::store::{Store, StoreError, WriteBatch};
 use meshwork_protocol::{
-    DeviceId, Effects, Event, Host, Identity, Input, LinkId, LogId, Outcome, Replica, Role,
-    SpaceId, Ticket, Time, Timer, Wish, WishId,
+    Action, DeviceId, Effects, Event, Host, Identity, Input, LinkId, LogId, ObjectEdit, Outcome,
+    Replica, Role, SpaceId, SpaceView, Ticket, Time, Timer, Wish, WishId,
 };
 use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{Rng, SeedableRng as _};
@@ -15,14 +16,23 @@ use serde::Serialize;
 
 use crate::check::Violation;
 use crate::disk::CrashDisk;
+use crate::ledger::{Committed, Ledger};
 use crate::people::{Promises, edits};
 use crate::plan::{Faults, Plan};
 
+mod adversary;
 mod judge;
 mod politics;
+mod watch;
+
+use adversary::{Act, Scheme};
+use watch::Watch;
 
 /// When worlds begin, in milliseconds since the Unix epoch.
 const DAWN_MS: u64 = 1_700_000_000_000;
+/// How long it takes once all agree until nothing is owed any more: links have compared what both ends hold once
+/// more, in milliseconds.
+const REST_MS: u64 = 16_000;
 /// Frames a link holds on their way; more break it.
 const IN_FLIGHT_MAX: usize = 100_000;
 
@@ -47,6 +57,22 @@ pub struct Report {
     pub failures: Vec<Violation>,
 }
 
+impl Report {
+    /// The report of a run that did not come to its end.
+    pub(crate) fn panicked(plan: Plan, text: &str) -> Self {
+        Self {
+            plan,
+            converged: false,
+            trace_hash: String::new(),
+            events: 0,
+            virtual_ms: 0,
+            granted: 0,
+            crashes: 0,
+            failures: vec![Violation::new("panic", text)],
+        }
+    }
+}
+
 #[derive(Debug)]
 enum What {
     Arrive { to: usize, link: LinkId, bytes: Vec<u8>, damaged: bool },
@@ -58,6 +84,7 @@ enum What {
     Connect { a: usize, b: usize },
     Crash,
     Restart { device: usize },
+    Act(Act),
 }
 
 struct Happening {
@@ -99,6 +126,8 @@ struct Device {
     links: BTreeMap<LinkId, (usize, LinkId)>,
     /// What was granted, by space and own log: the highest number.
     granted_heads: BTreeMap<(SpaceId, LogId), u64>,
+    /// Rows of operations that came with something granted.
+    decided: Vec<Vec<u8>>,
 }
 
 /// A world and everything in it.
@@ -120,6 +149,9 @@ pub struct World {
     crashes: u64,
     /// Whether a damaged frame was delivered, so that refusals are to be expected.
     damaged: bool,
+    ledger: Ledger,
+    watch: Watch,
+    scheme: Scheme,
     failures: Vec<Violation>,
 }
 
@@ -130,6 +162,10 @@ struct Outbox<'a> {
     timers: Vec<(Time, Timer)>,
     events: Vec<Event>,
     closed: Vec<LinkId>,
+    ledger: &'a mut Ledger,
+    /// Whose effects they are.
+    device: (usize, DeviceId),
+    committed: Committed,
     /// The machine dies right before the commit, or right after it.
     dies: Option<bool>,
 }
@@ -144,6 +180,7 @@ impl Host for Outbox<'_> {
             return Err(StoreError::Io("the machine died".to_owned()));
         }
         self.disk.commit(batch)?;
+        self.committed = self.ledger.commit(self.device.0, self.device.1, batch);
         if self.dies == Some(false) {
             return Err(StoreError::Io("the machine died".to_owned()));
         }
@@ -169,7 +206,8 @@ impl World {
     pub fn new(plan: Plan) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ 0x6d65_7368);
         let members = plan.devices + plan.late_devices;
-        let count = members + usize::from(plan.stranger);
+        let guest = usize::from(plan.mischief.guest.is_some());
+        let count = members + usize::from(plan.stranger) + guest;
         let devices = (0..count)
             .map(|_| {
                 let mut own = ChaCha20Rng::seed_from_u64(rng.next_u64());
@@ -186,11 +224,13 @@ impl World {
                     wishes: 0,
                     links: BTreeMap::new(),
                     granted_heads: BTreeMap::new(),
+                    decided: Vec::new(),
                 }
             })
             .collect();
         let faults = plan.faults;
-        Self {
+        let scheme = Scheme::new(plan.seed);
+        let mut world = Self {
             plan,
             faults,
             rng,
@@ -207,8 +247,16 @@ impl World {
             links: 0,
             crashes: 0,
             damaged: false,
+            ledger: Ledger::default(),
+            watch: Watch::default(),
+            scheme,
             failures: Vec::new(),
+        };
+        if let Some(guest) = world.guest() {
+            // So far behind that it takes every ticket for a good one.
+            world.devices[guest].skew_ms = -86_400_000;
         }
+        world
     }
 
     /// Lets the world run to its end.
@@ -220,6 +268,8 @@ impl World {
         self.heal();
         let end = self.now_ms + self.plan.heal_ms_max;
         self.run_until(end, Self::agreed);
+        let rest = self.now_ms + REST_MS;
+        self.run_until(rest, |_| false);
         self.judge();
         Report {
             converged: self.failures.iter().all(|failure| failure.invariant != "convergence"),
@@ -276,6 +326,7 @@ impl World {
         self.after(delay, What::BreakLink);
         let delay = self.about(self.faults.crash_every_ms);
         self.after(delay, What::Crash);
+        self.plot();
     }
 
     fn join_all(&mut self, device: usize) {
@@ -317,6 +368,9 @@ impl World {
             if device >= self.plan.devices && device < self.members() {
                 self.join_all(device);
             }
+        }
+        if self.plan.mischief.bulk_bytes > 0 {
+            self.act(Act::Bulk);
         }
         for (a, b) in self.neighbours() {
             if !self.linked(a, b) {
@@ -361,6 +415,8 @@ impl World {
             What::Restart { device } => (7, *device, &[]),
             What::Govern => (8, 0, &[]),
             What::Reunite => (9, 0, &[]),
+            What::Act(Act::Replay { to, bytes, .. }) => (10, *to, bytes),
+            What::Act(_) => (11, 0, &[]),
         };
         self.trace.update(&[kind]);
         self.trace.update(&(who as u64).to_le_bytes());
@@ -372,7 +428,7 @@ impl World {
             What::Arrive { to, link, bytes, damaged } => {
                 if self.devices[to].links.contains_key(&link) {
                     self.damaged |= damaged;
-                    if to >= self.members() {
+                    if self.stranger() == Some(to) {
                         self.heard_by_stranger.push(bytes.clone());
                     }
                     self.input(to, Input::Received { link, bytes });
@@ -390,6 +446,7 @@ impl World {
             What::Connect { a, b } => self.connect(a, b),
             What::Crash => self.crash_some_device(),
             What::Restart { device } => self.start(device),
+            What::Act(act) => self.act(act),
         }
     }
 
@@ -414,9 +471,7 @@ impl World {
         }
         let space = self.spaces[self.rng.next_u32() as usize % self.spaces.len()];
         let Some(replica) = &mut self.devices[device].replica else { return };
-        if !replica.space(space).is_some_and(|view| view.ready) {
-            return;
-        }
+        let Some(view) = replica.space(space).filter(|view| view.ready) else { return };
         let mut lengths = BTreeMap::new();
         for n in 0..3 {
             let name = format!("notes{n}");
@@ -431,7 +486,30 @@ impl World {
         let wish = WishId(self.devices[device].wishes + 1);
         let marker = self.promises.ask(device, wish, space);
         let edits = edits(&mut self.rng, marker, |name| lengths.get(name).copied().unwrap_or(0));
-        self.wish(device, Wish::Edit { space, edits });
+        let asked = edits.last().cloned();
+        let Some(outcome) = self.wish(device, Wish::Edit { space, edits }) else { return };
+        self.on_edited(device, &view, asked, &outcome);
+    }
+
+    fn on_edited(
+        &mut self,
+        device: usize,
+        before: &SpaceView,
+        asked: Option<ObjectEdit>,
+        outcome: &Outcome,
+    ) {
+        let space = before.id;
+        if before.role < Some(Role::Write) {
+            self.fail("rights", format!("device {device} writes as {:?}", before.role));
+        }
+        self.watch_granted(device, space, outcome);
+        let Outcome::Edited { objects, .. } = outcome else { return };
+        if let (Some(edit), Some(id)) = (asked, objects.last()) {
+            if let Action::Change(Edit::Increment(by)) = &edit.action {
+                self.promises.count_on(space, *by);
+            }
+            self.watch_own(device, space, &edit, *id);
+        }
     }
 
     /// Carries a wish to a device; its outcome if it was granted.
@@ -445,14 +523,23 @@ impl World {
         })
     }
 
+    /// After how many inputs of a kind a machine dies, about.
+    fn lives_for(&self, input: &Input) -> u32 {
+        match input {
+            Input::Wished { .. } if self.plan.mischief.dies_at_work => 50,
+            _ if self.plan.mischief.dies_at_work => 500,
+            _ => 2_000,
+        }
+    }
+
     /// Hands an input to a device and performs what it decides; its events.
     fn input(&mut self, n: usize, input: Input) -> Vec<Event> {
         let dies = self.storming()
             && self.now_ms > DAWN_MS
             && self.faults.crash_every_ms != u64::MAX
-            && self.rng.next_u32().is_multiple_of(2_000);
+            && self.rng.next_u32().is_multiple_of(self.lives_for(&input));
         let before = self.rng.next_u32().is_multiple_of(2);
-        let now = self.clock(n);
+        let (now, id) = (self.clock(n), self.id(n));
         let device = &mut self.devices[n];
         let Some(replica) = &mut device.replica else { return Vec::new() };
         let mut effects = Effects::default();
@@ -463,10 +550,14 @@ impl World {
             timers: Vec::new(),
             events: Vec::new(),
             closed: Vec::new(),
+            ledger: &mut self.ledger,
+            device: (n, id),
+            committed: Committed::default(),
             dies: dies.then_some(before),
         };
         let result = effects.drain(&mut outbox);
-        let Outbox { sent, timers, events, closed, .. } = outbox;
+        let Outbox { sent, timers, events, closed, committed, .. } = outbox;
+        self.failures.extend(committed.violation);
         for (link, bytes) in sent {
             self.transmit(n, link, bytes);
         }
@@ -479,16 +570,22 @@ impl World {
             return Vec::new();
         }
         for (at, timer) in timers {
-            let delay = at.0.saturating_sub(now.0);
+            let delay = self.until(n, at);
             let life = self.devices[n].life;
             self.after(delay, What::Fire { device: n, life, timer });
         }
         for link in closed {
             self.unlink(n, link);
         }
+        if events.iter().any(|event| matches!(event, Event::Granted { .. })) {
+            self.devices[n].decided.extend(committed.operations);
+        }
         for event in &events {
             self.hear(n, event);
+            self.watch(n, event);
         }
+        self.watch_shown(n, id, &events);
+        self.watch_written(n, &committed.wrote);
         events
     }
 
@@ -503,8 +600,8 @@ impl World {
                     *head = (*head).max(*seq);
                 }
             }
-            Event::Rejected { rejection, .. } => {
-                let member = n < self.members();
+            Event::Rejected { rejection, peer, .. } => {
+                let member = n < self.members() && self.honest(*peer);
                 let harsh = rejection.penalty() > 0;
                 if member && harsh && !self.damaged {
                     self.fail("honesty", format!("device {n} refused an honest peer: {rejection}"));
@@ -513,12 +610,9 @@ impl World {
             Event::Audited { by, proven: false, .. } => {
                 self.fail("snapshots", format!("device {n} was brought to a wrong state by {by}"));
             }
-            Event::GreyListed { peer, rejection, .. } => {
-                let honest = (0..self.members()).any(|far| self.id(far) == *peer);
-                if honest {
-                    let detail = format!("device {n} shut out an honest device: {rejection}");
-                    self.fail("honesty", detail);
-                }
+            Event::GreyListed { peer, rejection, .. } if self.honest(*peer) => {
+                let detail = format!("device {n} shut out an honest device: {rejection}");
+                self.fail("honesty", detail);
             }
             _ => {}
         }
@@ -531,13 +625,51 @@ impl World {
         spaces.find(|view| view.own_log == Some(*log)).map(|view| view.id)
     }
 
+    /// A member whose disk is its own.
+    fn honest(&self, peer: DeviceId) -> bool {
+        let old = self.scheme.old_disk;
+        (0..self.members()).any(|far| self.id(far) == peer && Some(far) != old)
+    }
+
+    fn watch_shown(&mut self, n: usize, id: DeviceId, events: &[Event]) {
+        let (mut shown, mut changed) = (BTreeSet::new(), BTreeSet::new());
+        for event in events {
+            match event {
+                Event::Visible { space, author, .. } if *author != id => {
+                    shown.insert(*space);
+                }
+                Event::MembersChanged { space } => {
+                    changed.insert(*space);
+                }
+                _ => {}
+            }
+        }
+        changed.extend(&shown);
+        shown.into_iter().for_each(|space| self.watch_order(n, space));
+        changed.into_iter().for_each(|space| self.watch_cuts(n, space));
+    }
+
+    /// What a device's clock shows: it goes in steps.
     fn clock(&self, n: usize) -> Time {
-        Time(self.now_ms.saturating_add_signed(self.devices[n].skew_ms))
+        let ms = self.now_ms.saturating_add_signed(self.devices[n].skew_ms);
+        Time(ms - ms % self.plan.mischief.clock_step_ms)
+    }
+
+    /// How long it takes until a device's clock shows a time.
+    fn until(&self, n: usize, at: Time) -> u64 {
+        let ms = self.now_ms.saturating_add_signed(self.devices[n].skew_ms);
+        let step = self.plan.mischief.clock_step_ms;
+        at.0.div_ceil(step).saturating_mul(step).saturating_sub(ms)
     }
 
     /// Puts a frame on its way, as kindly as the plan has it.
     fn transmit(&mut self, from: usize, link: LinkId, mut bytes: Vec<u8>) {
-        let Some((to, far)) = self.devices[from].links.get(&link).copied() else { return };
+        let Some((to, far)) = self.devices[from].links.get(&link).copied() else {
+            self.told_to_pest(from, link, &bytes);
+            return;
+        };
+        self.watch_guest(from, to, &bytes);
+        self.overhear(from, to, &bytes);
         if self.queue.len() > IN_FLIGHT_MAX {
             self.fail("bounds", "too many frames on their way");
             return;
@@ -580,7 +712,8 @@ impl World {
     }
 
     fn linked(&self, a: usize, b: usize) -> bool {
-        self.devices[a].links.values().any(|(far, _)| *far == b)
+        let sees = |a: usize, b: usize| self.devices[a].links.values().any(|(far, _)| *far == b);
+        sees(a, b) || sees(b, a)
     }
 
     fn connect(&mut self, a: usize, b: usize) {
@@ -644,6 +777,10 @@ impl World {
         self.devices[n].replica = None;
         self.devices[n].life += 1;
         self.devices[n].disk.clone().crash(&mut self.rng);
+        self.ledger.crashed(n);
+        if self.plan.mischief.dies_at_work {
+            self.vanish(n);
+        }
         let links: Vec<LinkId> = self.devices[n].links.keys().copied().collect();
         for link in links {
             self.unlink(n, link);
@@ -669,10 +806,14 @@ impl World {
             Err(error) => self.fail("storage", format!("device {n} does not open: {error}")),
         }
         self.check_durable(n);
+        self.watch_restart(n);
     }
 
     /// What a device was granted before it died is there when it comes back.
     fn check_durable(&mut self, n: usize) {
+        if self.scheme.old_disk == Some(n) {
+            return;
+        }
         let device = &self.devices[n];
         let Some(replica) = &device.replica else { return };
         for ((space, log), granted) in &device.granted_heads {

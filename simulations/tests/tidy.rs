@@ -97,3 +97,32 @@ fn every_link_between_documents_leads_somewhere() {
     }
     assert!(links > 10);
 }
+
+/// Name and effect of every mistake in a crate's list.
+fn planted(list: &str) -> Vec<(String, String)> {
+    let source = std::fs::read_to_string(workspace().join(list)).unwrap();
+    let (_, list) = source.split_once("mistakes! {").expect("the file has a list");
+    let line = |line: &str| {
+        let (name, what) = line.trim().split_once(" \"")?;
+        let named = name.chars().all(char::is_alphanumeric);
+        named.then(|| (name.to_owned(), what.trim_end_matches('"').to_owned()))
+    };
+    list.lines().filter_map(line).collect()
+}
+
+#[test]
+fn the_page_of_planted_mistakes_lists_all_of_them() {
+    let page = std::fs::read_to_string(workspace().join("docs/planted-bugs.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let shown: Vec<(String, String)> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            (cells[0].trim_end_matches('`').to_owned(), cells[1].to_owned())
+        })
+        .collect();
+    let lists = ["crdt/src/planted.rs", "protocol/src/planted.rs"];
+    // The first list stands below the macro that makes it.
+    let all: Vec<(String, String)> = lists.into_iter().flat_map(planted).collect();
+    assert!(all.len() >= 40, "{} mistakes", all.len());
+    assert_eq!(shown, all);
+}

@@ -3,6 +3,7 @@
 use crate::algebra::{SmallMap, codec_fields};
 use crate::causal::CausalContext;
 use crate::dot::{Dot, DotRange, LogId};
+use crate::planted::{self, Bug};
 use crate::store::{DotStore, Turnover};
 
 /// A set of dots; one that either side has seen and does not hold is gone (Almeida et al. 2018).
@@ -38,7 +39,8 @@ impl DotStore for DotSet {
     ) -> bool {
         let before = turnover.born.len() + turnover.died.len();
         self.0.retain(|dot, ()| {
-            let stays = other.0.contains_key(dot) || !theirs.contains(*dot);
+            let unseen = !theirs.contains(*dot) && !planted::is(Bug::AddsOfOthersLost);
+            let stays = other.0.contains_key(dot) || unseen;
             if !stays {
                 turnover.died.push(DotRange::from(*dot));
             }

@@ -17,6 +17,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::ids::{OpId, SpaceId};
+use crate::planted::{self, Bug};
 
 use super::roster::Roster;
 use super::{Membership, Node, OpBody, Role, Target};
@@ -150,7 +151,9 @@ impl<'a> Rules<'a> {
             return false;
         }
         match by.target {
-            Some(Target::Invite(invite)) => node.invite == Some(invite),
+            Some(Target::Invite(invite)) => {
+                node.invite == Some(invite) && !planted::is(Bug::InviteRevoked)
+            }
             _ if node.past.contains(restriction) => false,
             Some(Target::Member(member)) => {
                 let owner = node.member.or_else(|| evaluation.owner(node.author));
@@ -314,6 +317,9 @@ fn reach(from: usize, edges: &[BTreeSet<usize>]) -> BTreeSet<usize> {
 
 /// Predecessors before successors; among those free to come next, the smallest id first.
 fn canonical(nodes: &[Node]) -> Vec<usize> {
+    if planted::is(Bug::OperationsByArrival) {
+        return (0..nodes.len()).collect();
+    }
     let mut missing: Vec<usize> = nodes.iter().map(|node| node.deps.len()).collect();
     let mut successors: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     let mut free: BinaryHeap<Reverse<(&OpId, usize)>> = BinaryHeap::new();

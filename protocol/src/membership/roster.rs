@@ -6,6 +6,7 @@ use crate::card::DeviceCard;
 use crate::entry::{Head, LogOpening};
 use crate::ids::{DeviceId, EpochId, MemberId, OpId, Time};
 use crate::keyring::EpochBirth;
+use crate::planted::{self, Bug};
 
 use super::Role;
 
@@ -122,9 +123,10 @@ impl Roster {
         }
     }
 
-    /// Whether an epoch may be written under: nobody holds its key who may not read.
-    pub(crate) fn closed(&self, epoch: &Epoch) -> bool {
+    /// Whether somebody was handed an epoch's key who may not read.
+    pub(crate) fn leaks(&self, epoch: &Epoch) -> bool {
         let handed = epoch.wraps.iter().filter(|(_, wraps)| wraps.iter().any(|wrap| wrap.valid));
-        epoch.valid && handed.into_iter().all(|(device, _)| self.may(*device, Role::Read))
+        let kept = |device| self.may(device, Role::Read) || planted::is(Bug::EpochStaysOpen);
+        !handed.into_iter().all(|(device, _)| kept(*device))
     }
 }

@@ -9,6 +9,7 @@ use crate::entry::Bytes;
 use crate::ids::{LinkId, SpaceId, Time};
 use crate::input::Governance;
 use crate::membership::{Op, OpBody, Role, Subject};
+use crate::planted::{self, Bug};
 use crate::space::Space;
 use crate::turn::Turn;
 
@@ -74,7 +75,7 @@ impl Replica {
         };
         let Some(shared) = session.shared.get_mut(&id) else { return false };
         let ops = space.membership.farewell(session.peer, space.own.device);
-        if ops.is_empty() {
+        if ops.is_empty() || planted::is(Bug::FarewellNever) {
             return false;
         }
         if shared.ops_sent.is_none_or(|at| at.plus_ms(ANSWER_EVERY_MS) <= now) {

@@ -11,6 +11,7 @@ use super::{Replica, turn};
 use crate::effect::{Effects, Event};
 use crate::ids::{LinkId, LogId, SpaceId, Time};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 use crate::session::Shared;
 use crate::space::{Space, short_hash};
@@ -245,7 +246,7 @@ impl Heard {
         now: Time,
     ) {
         let Some(ours) = shared.base.take() else { return };
-        if *base == base_digest(&shared.key, &ours.root) {
+        if *base == base_digest(&shared.key, &ours.root) || planted::is(Bug::BaseUnchecked) {
             shared.numbers.agree(&ours);
             shared.agreed = true;
             let theirs =
@@ -456,6 +457,7 @@ fn part_forks(
         }
         let Some(hash) = space.hash_at(head.log, head.seq, turn) else { continue };
         if short_hash(&shared.key, hash) != head.hash
+            && !planted::is(Bug::ForkedHeadsUnseen)
             && let Some(progress) = shared.progress.get_mut(&head.log)
         {
             progress.parted = true;
@@ -473,7 +475,9 @@ fn digest(key: &[u8; 32], space: &mut Space) -> [u8; 8] {
 fn combined(key: &[u8; 32], frontier: &[u8; 32], members: &[u8; 32]) -> [u8; 8] {
     let mut hasher = blake3::Hasher::new_keyed(key);
     hasher.update(frontier);
-    hasher.update(members);
+    if !planted::is(Bug::MembersNotCompared) {
+        hasher.update(members);
+    }
     first(hasher.finalize().as_bytes())
 }
 

@@ -11,6 +11,7 @@ use crate::effect::{Effects, Event, Outcome, Refusal};
 use crate::ids::{DeviceId, LinkId, SpaceId, Time};
 use crate::limits;
 use crate::membership::Role;
+use crate::planted::{self, Bug};
 use crate::presence::Note;
 use crate::rejection::Rejection;
 use crate::view::PresenceView;
@@ -108,7 +109,7 @@ impl Replica {
         let presences = self.presences.entry(id).or_default();
         let news = presences.is_news(&note);
         let same = presences.devices.get(&device).is_some_and(|p| p.number == note.number);
-        if news && !note.verify(space.pseudonym) {
+        if news && !note.verify(space.pseudonym) && !planted::is(Bug::NoteUnsigned) {
             return Err(Rejection::BadNote);
         }
         let session = self.sessions.get_mut(&link);

@@ -6,6 +6,7 @@ use super::{Replica, turn};
 use crate::effect::Effects;
 use crate::ids::{DeviceId, LinkId, LogId, SpaceId, Time};
 use crate::membership::Role;
+use crate::planted::{self, Bug};
 use crate::space::held::Word;
 use crate::view::{MemberReceipt, Receipts};
 
@@ -32,7 +33,9 @@ impl Replica {
                 let Some(progress) = shared.progress.get(&log) else { continue };
                 let word = if all { Word::Exactly } else { Word::AtLeast };
                 less |= all && progress.acked < space.held.get(peer, log);
-                space.note_held(peer, log, progress.acked, word, turn.effects);
+                let sent = planted::is(Bug::HeldAsSent);
+                let held = if sent { progress.sent } else { progress.acked };
+                space.note_held(peer, log, held, word, turn.effects);
             }
             if less {
                 space.settle_correction(&mut turn);

@@ -10,6 +10,7 @@ use crate::identity;
 use crate::ids::{LinkId, LogId, SpaceId, Time};
 use crate::limits;
 use crate::membership::{Op, OpBody, Role, join_proof};
+use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 use crate::session::{self, Shared};
 use crate::turn::Turn;
@@ -240,6 +241,10 @@ impl Replica {
             }
         }
         let asks = matches!(ops.as_slice(), [op] if op.author == peer && op.enters());
+        if asks && !member && space.joining.is_some() {
+            // Who waits to be let in lets nobody in: it cannot judge invites yet.
+            return Ok(());
+        }
         let was_ready = space.ready();
         let added = space.membership.insert(id, ops);
         if added.is_empty() {
@@ -529,6 +534,10 @@ impl Replica {
             .numbered
             .iter()
             .filter_map(|(number, seq)| shared.numbers.our_log(*number).map(|log| (log, *seq)));
+        if planted::is(Bug::AckedNumberTrusted) {
+            let known = |(number, _): &(u32, u64)| shared.numbers.our_log(*number).is_some();
+            assert!(frame.numbered.iter().all(known), "planted");
+        }
         let heads: Vec<(LogId, u64)> = numbered.chain(frame.named.iter().copied()).collect();
         for (log, seq) in heads {
             let own = log == space.own_log;
@@ -581,10 +590,11 @@ fn refuse_entry(space: &crate::space::Space, entry: &Op, now: Time) -> Option<Jo
     let Some(known) = space.membership.roster().invites.get(invite) else {
         return Some(JoinRefusal::UnknownInvite);
     };
-    if known.expires < now {
+    if known.expires < now && !planted::is(Bug::InviteExpired) {
         return Some(JoinRefusal::Expired);
     }
-    if known.used >= known.uses || known.revoked {
+    let used_up = known.used >= known.uses && !planted::is(Bug::InviteUsedUp);
+    if used_up || known.revoked && !planted::is(Bug::InviteRevoked) {
         return Some(JoinRefusal::UsedUp);
     }
     let proven = identity::verify(&known.key, &join_proof(space.id, *invite, card), &proof.bytes());

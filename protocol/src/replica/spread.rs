@@ -16,6 +16,7 @@ use crate::ids::{DeviceId, LinkId, LogId, SpaceId, Time};
 use crate::input::Timer;
 use crate::limits;
 use crate::membership::Role;
+use crate::planted::{self, Bug};
 use crate::session::{Session, Shared};
 use crate::space::{Log, Space};
 use crate::view::Counters;
@@ -30,7 +31,8 @@ impl Replica {
         let session = self.sessions.get(&link)?;
         let space = self.spaces.get(&id)?;
         let member = session.shared.contains_key(&id)
-            && space.membership.roster().may(session.peer, Role::Relay);
+            && (space.membership.roster().may(session.peer, Role::Relay)
+                || planted::is(Bug::StrangerToldHeads));
         member.then_some(session.peer)
     }
 
@@ -105,6 +107,9 @@ impl Replica {
         effects: &mut Effects,
     ) {
         let Some(space) = self.spaces.get(&id) else { return };
+        if planted::is(Bug::RelayNever) {
+            return;
+        }
         let Some(known) = space.logs.get(&run.log) else { return };
         let roster = space.membership.roster();
         let mut bytes = None;
@@ -163,7 +168,8 @@ impl Replica {
             let Shared { unacked, progress, due, .. } = shared;
             unacked.retain(|log| {
                 let Some(progress) = progress.get_mut(log) else { return false };
-                let stalled = progress.moved.plus_ms(limits::RESEND_AFTER_MS) <= now;
+                let stalled = progress.moved.plus_ms(limits::RESEND_AFTER_MS) <= now
+                    && !planted::is(Bug::ResendNever);
                 if stalled {
                     progress.sent = progress.acked;
                     progress.moved = now;
@@ -240,7 +246,10 @@ impl Replica {
         }
         session.may_answer(frames.len() as u64);
         for frame in frames {
-            self.send(link, &frame, effects);
+            match planted::is(Bug::OwnEntriesBeforePersist) {
+                true => self.send_now(link, &frame, effects),
+                false => self.send(link, &frame, effects),
+            }
         }
         for id in unsendable {
             self.offer_snapshot(link, id, now, effects);
@@ -253,14 +262,17 @@ impl Replica {
         for (id, shared) in &mut session.shared {
             let Some(space) = self.spaces.get(id) else { continue };
             let due = std::mem::take(&mut shared.ack_due);
-            if due.is_empty() || !space.membership.roster().may(session.peer, Role::Relay) {
+            if due.is_empty()
+                || planted::is(Bug::AckNever)
+                || !space.membership.roster().may(session.peer, Role::Relay)
+            {
                 continue;
             }
             let due: Vec<LogId> = due.into_iter().collect();
             for due in due.chunks(limits::HEADS_PER_FRAME_MAX) {
                 let (mut numbered, mut named) = (Vec::new(), Vec::new());
                 for log in due {
-                    let seq = space.head(*log).seq;
+                    let seq = space.head(*log).seq + u64::from(planted::is(Bug::AckTooHigh));
                     match shared.numbers.theirs(*log) {
                         Some(number) => numbered.push((number, seq)),
                         None => named.push((*log, seq)),
@@ -270,14 +282,18 @@ impl Replica {
             }
         }
         for frame in frames {
-            self.send(link, &frame, effects);
+            match planted::is(Bug::AcksBeforePersist) {
+                true => self.send_now(link, &frame, effects),
+                false => self.send(link, &frame, effects),
+            }
         }
     }
 
     fn send_credit(&mut self, link: LinkId, effects: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let granted = session.received.saturating_add(limits::CREDIT_BYTES);
-        if granted.saturating_sub(session.grant) >= limits::CREDIT_BYTES / 4 {
+        let due = granted.saturating_sub(session.grant) >= limits::CREDIT_BYTES / 4;
+        if due && !planted::is(Bug::CreditNever) {
             session.grant = granted;
             let sent = session.sent;
             self.send(link, &Frame::Credit(Credit { granted, sent }), effects);
@@ -292,6 +308,9 @@ impl Replica {
         }
         let jitter = u64::from(rng.next_u32()) % (limits::REPAIR_EVERY_MS / 2);
         session.next_repair = now.plus_ms(limits::REPAIR_EVERY_MS * 3 / 4 + jitter);
+        if planted::is(Bug::RepairNever) {
+            return;
+        }
         let nonce = session.nonce;
         let spaces: Vec<SpaceId> = session.shared.keys().copied().collect();
         self.check_bringing(link, false, now, rng, effects);
@@ -363,7 +382,7 @@ fn behind(space: &Space, shared: &mut Shared, now: Time) -> Vec<(LogId, u64)> {
             }
             continue;
         };
-        if progress.sent >= head {
+        if progress.sent >= head || log != space.own_log && planted::is(Bug::RelayNever) {
             continue;
         }
         let seq = progress.sent;

@@ -1,16 +1,20 @@
 //! Reads. They see everything handled so far.
 
+use std::collections::BTreeSet;
+
 use meshwork_crdt::Object;
 
 use super::{Replica, turn};
 use crate::effect::Effects;
-use crate::ids::{ObjectId, SpaceId, Time};
+use crate::ids::{DeviceId, EpochId, ObjectId, SpaceId, Time};
+use crate::membership::Role;
 use crate::session::Session;
 use crate::space::Space;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::view::{
-    Counters, InviteView, LinkView, LogView, MemberView, ObjectView, QuarantineView, SpaceView,
+    Counters, InviteView, LinkView, LogView, MemberView, ObjectView, QuarantineView, Sizes,
+    SpaceView,
 };
 
 impl Replica {
@@ -189,6 +193,58 @@ impl Replica {
             syncs: self.syncs(session),
         };
         self.sessions.iter().map(view).collect()
+    }
+
+    /// The epochs of a space whose keys are here.
+    #[must_use]
+    pub fn epochs(&self, id: SpaceId) -> Vec<EpochId> {
+        let space = self.spaces.get(&id);
+        space.into_iter().flat_map(|space| space.keyring.iter()).map(|(epoch, _)| epoch).collect()
+    }
+
+    /// The devices that were handed an epoch's key, or a later one that carries it, by who had the right to, as far
+    /// as is known here.
+    #[must_use]
+    pub fn handed(&self, id: SpaceId, epoch: EpochId) -> BTreeSet<DeviceId> {
+        let Some(space) = self.spaces.get(&id) else { return BTreeSet::new() };
+        let roster = space.membership.roster();
+        let (mut carriers, mut devices) = (BTreeSet::from([epoch]), BTreeSet::new());
+        let order = roster.epoch_order.iter().rev();
+        for (id, known) in order.filter_map(|id| Some((id, roster.epochs.get(id)?))) {
+            if carriers.contains(id) || known.earlier.iter().any(|(id, _)| carriers.contains(id)) {
+                carriers.insert(*id);
+                let valid = known.wraps.iter().filter(|(_, wraps)| wraps.iter().any(|w| w.valid));
+                devices.extend(valid.map(|(device, _)| *device));
+            }
+        }
+        devices
+    }
+
+    /// How much is kept of what peers feed.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        let mut sizes = Sizes {
+            links: self.sessions.len(),
+            present: self.presences.values().map(|known| known.devices.len()).sum(),
+            known: self.overlays.values().map(crate::overlay::Overlay::known).sum(),
+            ended: self.ended.len(),
+            conduct: self.conduct.len(),
+            ..Sizes::default()
+        };
+        for session in self.sessions.values() {
+            for (id, shared) in &session.shared {
+                sizes.logs_followed = sizes.logs_followed.max(shared.progress.len());
+                sizes.notes_followed = sizes.notes_followed.max(shared.notes.len());
+                let Some(space) = self.spaces.get(id) else { continue };
+                if space.membership.roster().may(session.peer, Role::Relay) {
+                    let sent = |log| shared.progress.get(log).map_or(0, |progress| progress.sent);
+                    let due = shared.due.iter().filter(|log| sent(log) < space.head(**log).seq);
+                    sizes.unacknowledged += shared.unacked.len();
+                    sizes.owed += due.count() + shared.ack_due.len();
+                }
+            }
+        }
+        sizes
     }
 
     /// What has been done since the replica was opened.

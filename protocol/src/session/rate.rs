@@ -7,6 +7,7 @@
 
 use crate::ids::Time;
 use crate::limits::{self, Pace};
+use crate::planted::{self, Bug};
 
 /// What is left of both buckets, in thousandths of a frame and of a byte.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,9 @@ impl Rate {
 
     /// Takes what a frame costs out of the buckets.
     pub(crate) fn admit(&mut self, pace: &Pace, frames: u64, bytes: u64, now: Time) -> Entrance {
+        if planted::is(Bug::PaceUnchecked) {
+            return Entrance::Welcome;
+        }
         self.fill(pace, now);
         self.frames = self.frames.saturating_sub(milli(frames));
         self.bytes = self.bytes.saturating_sub(milli(bytes));

@@ -12,6 +12,7 @@ use crate::entry::Opened;
 use crate::ids::{DeviceId, LogId, ObjectId};
 use crate::layout::{self, ParkedRow};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::turn::Turn;
 
 /// Where a part stands: what rules of merging need to know of its entry.
@@ -106,6 +107,7 @@ impl Space {
                     .iter()
                     .filter_map(|(index, seq)| Some((place.logs.get(*index)?, *seq)))
                     .collect();
+                let observed = self.mistaken_cover(id, observed);
                 self.delete_object(id, &observed);
                 return self.objects.meta(id).is_some();
             }
@@ -133,7 +135,9 @@ impl Space {
 
     pub(super) fn rename_object(&mut self, id: ObjectId, name: &str, stamp: Stamp) {
         self.objects.amend(id, |meta| {
-            if meta.named.is_none_or(|before| before < stamp) {
+            let tie =
+                |before: Stamp| planted::is(Bug::RenameByArrival) && before.time == stamp.time;
+            if meta.named.is_none_or(|before| before < stamp || tie(before)) {
                 meta.named = Some(stamp);
                 name.clone_into(&mut meta.name);
             }
@@ -146,6 +150,18 @@ impl Space {
                 meta.deleted.raise(*log, *seq);
             }
         });
+    }
+
+    /// What a deletion covers: what its author had observed.
+    fn mistaken_cover(&self, id: ObjectId, mut observed: Vec<(LogId, u64)>) -> Vec<(LogId, u64)> {
+        if planted::is(Bug::DeletionCoversAll) {
+            observed.iter_mut().for_each(|(_, seq)| *seq = u64::MAX);
+        }
+        if planted::is(Bug::DeletionCoversHere) {
+            let meta = self.objects.meta(id);
+            observed.extend(meta.into_iter().flat_map(|meta| meta.touched.iter()));
+        }
+        observed
     }
 
     /// Reads again what members call the space and themselves.

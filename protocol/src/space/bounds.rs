@@ -13,6 +13,7 @@ use crate::entry::{Head, LogOpening};
 use crate::ids::{DeviceId, LogId, MemberId};
 use crate::layout;
 use crate::membership::{Cut, Limit, Role, Subject};
+use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 use crate::turn::Turn;
 
@@ -21,7 +22,8 @@ impl Log {
     pub(crate) fn limit(&self) -> u64 {
         match self.bound {
             Limit::Free => u64::MAX,
-            Limit::UpTo(head) => head.seq,
+            Limit::UpTo(_) if planted::is(Bug::CutIgnored) => u64::MAX,
+            Limit::UpTo(head) => head.seq + u64::from(planted::is(Bug::CutOffByOne)),
         }
     }
 
@@ -39,6 +41,7 @@ impl Space {
             anew |= self.bind(id, turn);
         }
         self.leave_bounded_log(turn);
+        let anew = anew && !planted::is(Bug::CutNotApplied);
         if anew && self.is_whole() && self.brought_by.is_none() {
             return self.build_anew(turn).unwrap_or_default();
         }
@@ -129,9 +132,14 @@ impl Space {
     fn leave_bounded_log(&mut self, turn: &mut Turn<'_>) {
         let bound = self.membership.roster().limit(self.own);
         let may = self.membership.roster().may(self.own.device, Role::Write);
-        if !may || bound == Limit::Free {
+        if !may || bound == Limit::Free || planted::is(Bug::CutLogKept) {
             return;
         }
+        self.start_log(turn);
+    }
+
+    /// Starts another log, which depends on nothing that the old one says.
+    pub(super) fn start_log(&mut self, turn: &mut Turn<'_>) {
         let incarnation = rand_core::Rng::next_u64(&mut *turn.rng);
         self.own = LogOpening { device: self.own.device, incarnation };
         self.own_log = self.own.log(self.pseudonym);

@@ -13,18 +13,26 @@ use crate::ids::{DeviceId, EpochId};
 use crate::keyring::{EpochBirth, EpochKey};
 use crate::limits;
 use crate::membership::{Op, OpBody, Role};
+use crate::planted::{self, Bug};
 use crate::turn::Turn;
 
 impl Space {
-    /// The newest epoch whose key is here and that may be written under.
+    /// The newest epoch whose key is here and that may be written under: nobody was handed it, or a later one that
+    /// carries it, who may not read.
     pub(crate) fn writing_epoch(&self) -> Option<EpochId> {
         let roster = self.membership.roster();
-        let mut newest = roster.epoch_order.iter().rev();
-        let fits = |id: &&EpochId| {
-            self.keyring.get(**id).is_some()
-                && roster.epochs.get(*id).is_some_and(|epoch| roster.closed(epoch))
-        };
-        newest.find(fits).copied()
+        let mut carried = BTreeSet::new();
+        for id in roster.epoch_order.iter().rev() {
+            let Some(epoch) = roster.epochs.get(id) else { continue };
+            let leaks = carried.contains(id) || roster.leaks(epoch);
+            if !leaks && epoch.valid && self.keyring.get(*id).is_some() {
+                return Some(*id);
+            }
+            if leaks && !planted::is(Bug::CarriedKeysTrusted) {
+                carried.extend(epoch.earlier.iter().map(|(earlier, _)| *earlier));
+            }
+        }
+        None
     }
 
     /// The epoch to write under now, started if need be.
@@ -55,7 +63,11 @@ impl Space {
         let key = EpochKey::generate(turn.rng);
         let birth = EpochBirth { log: self.own_log, seq: self.head(self.own_log).seq + 1 };
         let epoch = key.id(self.id, birth);
-        let readers: Vec<DeviceCard> = roster.devices_who_may(Role::Read).cloned().collect();
+        let least = if planted::is(Bug::RelaysGetKeys) { Role::Relay } else { Role::Read };
+        let mut readers: Vec<DeviceCard> = roster.devices_who_may(least).cloned().collect();
+        if planted::is(Bug::RemovedGetKeys) {
+            readers = roster.devices.values().map(|known| known.card.clone()).collect();
+        }
         let earlier = self.latest_epochs().into_iter().filter_map(|id| {
             let sealed = key.carry(self.id, id, self.keyring.get(id)?);
             Some((id, Bytes(sealed)))
@@ -131,6 +143,9 @@ impl Space {
 
     /// Opens the keys of earlier epochs that those here carry; tells whether there were any.
     fn take_carried(&mut self) -> bool {
+        if planted::is(Bug::CarriedKeysLeft) {
+            return false;
+        }
         let roster = self.membership.roster();
         let mut todo: Vec<EpochId> = self.keyring.iter().map(|(id, _)| id).collect();
         let mut any = false;
@@ -158,7 +173,7 @@ impl Space {
         let Some(card) = roster.devices.get(&peer).map(|known| known.card.clone()) else {
             return false;
         };
-        if !may || !self.ready() {
+        if !may || !self.ready() || planted::is(Bug::KeysNotHanded) {
             return false;
         }
         if self.writing_epoch().is_none() {
@@ -223,7 +238,9 @@ impl Space {
     pub(crate) fn keep_operation(&mut self, op: Op, turn: &mut Turn<'_>) {
         let key = crate::layout::op_key(self.pseudonym, op.id);
         turn.effects.batch.put(key, op.bytes.clone());
-        turn.effects.batch.require_durable();
+        if !planted::is(Bug::DecisionsNotDurable) {
+            turn.effects.batch.require_durable();
+        }
         self.fresh.push(op.clone());
         self.membership.insert(self.id, vec![op]);
     }

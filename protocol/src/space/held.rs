@@ -15,6 +15,7 @@ use crate::entry::Opened;
 use crate::ids::{DeviceId, LogId, Time};
 use crate::layout::{self, KIND_HELD, KIND_SEEN, PeerRow};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::turn::Turn;
 
 /// What is known of all devices of a space.
@@ -155,7 +156,12 @@ impl Space {
 
     /// How far this device's log is held by one device, by two, and so on, this one included.
     pub(crate) fn replicated(&self) -> Vec<u64> {
-        let members = self.membership.roster().devices_in();
+        let roster = self.membership.roster();
+        let members: Vec<DeviceId> = match planted::is(Bug::HeldByAnybody) {
+            true => roster.devices.keys().copied().collect(),
+            false => roster.devices_in().collect(),
+        };
+        let members = members.into_iter();
         let mut heads: Vec<u64> = members.map(|device| self.holds(device, self.own_log)).collect();
         heads.sort_unstable_by(|a, b| b.cmp(a));
         heads

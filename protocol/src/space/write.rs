@@ -14,6 +14,7 @@ use crate::ids::{EpochId, LogId, ObjectId};
 use crate::input::{Action, ObjectEdit, Target};
 use crate::limits;
 use crate::membership::Role;
+use crate::planted::{self, Bug};
 use crate::turn::Turn;
 
 /// What an edit came to.
@@ -128,8 +129,13 @@ impl Space {
         if !is_in || self.keyring.iter().next().is_none() {
             return Err(self.not_ready());
         }
-        if !self.membership.roster().may(self.own.device, Role::Write) {
+        let may = self.membership.roster().may(self.own.device, Role::Write);
+        if !may && !planted::is(Bug::ReaderWrites) {
             return Err(Refusal::NotAllowed { needs: Role::Write });
+        }
+        // A disk that was put back has forgotten entries of its own, which come back and wait for what they build on.
+        if self.logs.get(&self.own_log).is_some_and(|log| log.applied < log.head.seq) {
+            self.start_log(turn);
         }
         let epoch = self.epoch(turn).ok_or(Refusal::NotReady)?;
         self.time = self.time.tick(turn.now.0);
@@ -289,6 +295,9 @@ impl Space {
             Action::Create | Action::Delete => {}
             Action::Change(change) => self.write_change(id, change, draft, turn)?,
             Action::Rename(name) => {
+                // Bringing a deleted object back may just have given it its first name again.
+                self.time = self.time.tick(turn.now.0);
+                draft.writer.time = self.time;
                 self.write_rename(id, name, draft);
             }
         }
@@ -410,6 +419,9 @@ impl Space {
             && let Some(id) = self.unsaid.pop_first()
         {
             unsaid.extend(self.logs.get(&id).map(|log| (id, log.applied)));
+        }
+        if planted::is(Bug::DependencyDropped) {
+            unsaid.pop();
         }
         unsaid
     }

@@ -7,10 +7,8 @@ use meshwork_protocol::{Replica, SpaceId};
 
 use super::World;
 use crate::check::leaks;
-use crate::people::MARKERS;
-
-/// What one device shows of a space: the digest, and how much of each log it contains.
-type Sight = ([u8; 32], Vec<(String, u64)>);
+use crate::mischief::Guest;
+use crate::people::{MARKERS, VISITS};
 
 impl World {
     /// Whether all members hold and show the same.
@@ -20,7 +18,7 @@ impl World {
 
     fn disagreement(&mut self) -> Option<String> {
         for space in self.spaces.clone() {
-            let mut first: Option<Sight> = None;
+            let mut first: Option<Vec<(String, u64)>> = None;
             let (mut forgets, mut older) = (false, None);
             for n in 0..self.members() {
                 let Some(replica) = &mut self.devices[n].replica else {
@@ -29,8 +27,10 @@ impl World {
                 let Some(view) = replica.space(space).filter(|view| view.ready) else {
                     return Some(format!("device {n} has not been let into {space:?}"));
                 };
+                // Of a log that was forked at once some know, and nobody shows anything.
+                let logs = view.logs.iter().filter(|log| log.seq > 0);
                 let logs: Vec<(String, u64)> =
-                    view.logs.iter().map(|log| (log.log.to_string(), log.applied)).collect();
+                    logs.map(|log| (log.log.to_string(), log.applied)).collect();
                 if n == 0 && self.plan.govern_every_ms != u64::MAX && view.quarantined > 0 {
                     return Some(format!("{} entries are in quarantine", view.quarantined));
                 }
@@ -39,24 +39,10 @@ impl World {
                 if view.waiting > 0 {
                     return Some(format!("device {n} waits with {} entries", view.waiting));
                 }
-                let digest = match replica.digest(space) {
-                    Ok(Some(digest)) => digest,
-                    other => return Some(format!("device {n}: {other:?}")),
-                };
-                let here = (digest, logs);
                 match &first {
-                    None => first = Some(here),
-                    Some(there) if there.1 != here.1 => {
-                        return Some(format!(
-                            "device {n} holds {:?}, another {:?}",
-                            here.1, there.1
-                        ));
-                    }
-                    Some(there) if there.0 != here.0 => {
-                        let what = self.first_difference(space, n);
-                        return Some(format!(
-                            "devices 0 and {n} show different things with the same entries: {what}"
-                        ));
+                    None => first = Some(logs),
+                    Some(there) if *there != logs => {
+                        return Some(first_log_that_differs(n, &logs, there));
                     }
                     Some(_) => {}
                 }
@@ -64,6 +50,45 @@ impl World {
             // Where somebody forgets, its neighbours may find nobody who remembers.
             if let Some((n, entries)) = older.filter(|_| !forgets) {
                 return Some(format!("device {n} lacks {entries} older entries"));
+            }
+        }
+        self.spaces.clone().into_iter().find_map(|space| {
+            self.different_states(space).or_else(|| self.different_presence(space))
+        })
+    }
+
+    /// Whether devices that hold the same show different things, in words.
+    fn different_states(&mut self, space: SpaceId) -> Option<String> {
+        let mut first = None;
+        for n in 0..self.members() {
+            let replica = self.devices[n].replica.as_mut()?;
+            let digest = match replica.digest(space) {
+                Ok(Some(digest)) => digest,
+                other => return Some(format!("device {n}: {other:?}")),
+            };
+            if *first.get_or_insert(digest) != digest {
+                let what = self.first_difference(space, n);
+                return Some(format!(
+                    "devices 0 and {n} show different things with the same entries: {what}"
+                ));
+            }
+        }
+        None
+    }
+
+    /// Whether somebody is not shown as present with what it said last, in words.
+    fn different_presence(&self, space: SpaceId) -> Option<String> {
+        for ((device, at), number) in &self.scheme.presented {
+            for n in (0..self.members()).filter(|_| *at == space) {
+                let shown = self.devices[n].replica.as_ref()?.presences(space).unwrap_or_default();
+                let of = shown.into_iter().find(|known| known.device == self.id(*device));
+                let value = of.map(|known| known.value);
+                if value.as_deref() != Some(number.to_string().as_bytes()) {
+                    return Some(format!(
+                        "device {n} shows {value:?} as the presence of device {device}, which last \
+                         said {number}"
+                    ));
+                }
             }
         }
         None
@@ -95,26 +120,89 @@ impl World {
         if !self.failures.is_empty() {
             return;
         }
+        // What is said anew all the time is on its way all the time.
+        self.scheme.presented.clear();
         if let Some(detail) = self.disagreement() {
             self.fail("convergence", detail);
             return;
         }
+        self.watch_rest();
+        self.judge_guest();
         let members = self.devices.iter().take(self.members());
         let dropped = |replica: &Replica| replica.counters().frames_dropped;
-        if members.filter_map(|device| device.replica.as_ref()).any(|replica| dropped(replica) > 0)
+        let replayed = self.plan.mischief.replay_per_mille > 0;
+        // What a pest sends, and what comes again, is not what honest devices send.
+        if !self.plan.mischief.pest
+            && !replayed
+            && members
+                .filter_map(|device| device.replica.as_ref())
+                .any(|replica| dropped(replica) > 0)
         {
             self.fail("honesty", "frames of honest devices came too fast for others");
         }
         for space in self.spaces.clone() {
             let markers = self.markers(0, space);
-            let lost = self.promises.granted(space).find(|marker| !markers.contains(*marker));
-            if let Some(marker) = lost.cloned() {
+            let old = self.scheme.old_disk.map(|device| format!("d{device}-"));
+            let counts = |marker: &&String| old.as_ref().is_none_or(|old| !marker.starts_with(old));
+            let granted = self.promises.granted(space);
+            let lost = granted.filter(counts).find(|marker| !markers.contains(*marker)).cloned();
+            if let Some(marker) = lost {
                 self.fail("durability", format!("granted edit {marker} is gone from {space:?}"));
             }
+        }
+        for space in self.spaces.clone() {
+            self.judge_values(space);
         }
         let secrets = self.secrets();
         if let Some(leak) = leaks(&self.heard_by_stranger, &secrets) {
             self.failures.push(leak);
+        }
+    }
+
+    /// Equal states say the same, and the counter says what was counted.
+    fn judge_values(&mut self, space: SpaceId) {
+        for n in 1..self.members() {
+            let (ours, theirs) = (self.contents(0, space), self.contents(n, space));
+            if ours != theirs {
+                let what = self.first_difference(space, n);
+                self.fail("convergence", format!("devices 0 and {n} read differently: {what}"));
+                return;
+            }
+        }
+        let sure = self.plan.faults.crash_every_ms == u64::MAX && self.scheme.old_disk.is_none();
+        let visits = self.contents(0, space).remove(VISITS);
+        if let (true, Some(Value::Int(visits))) = (sure, visits)
+            && visits != self.promises.counted(space)
+        {
+            let counted = self.promises.counted(space);
+            self.fail("durability", format!("a counter says {visits} where {counted} was counted"));
+        }
+    }
+
+    /// Who had no good ticket is not in; who came as a relay reads nothing.
+    fn judge_guest(&mut self) {
+        let (Some(guest), Some(space)) = (self.guest(), self.spaces.first().copied()) else {
+            return;
+        };
+        let id = self.id(guest);
+        let reads =
+            self.devices[guest].replica.as_ref().is_some_and(|r| !r.epochs(space).is_empty());
+        if self.plan.mischief.guest == Some(Guest::Relay) {
+            if reads && !self.scheme.promoted {
+                self.fail("secrecy", format!("device {guest} is a relay and was handed a key"));
+            }
+            return;
+        }
+        for n in 0..self.members() {
+            let members = self.devices[n].replica.as_ref().and_then(|r| r.members(space));
+            if members.is_some_and(|members| members.iter().any(|known| known.device == id)) {
+                let what = self.plan.mischief.guest;
+                self.fail(
+                    "rights",
+                    format!("device {n} has let a guest in whose ticket is {what:?}"),
+                );
+                return;
+            }
         }
     }
 
@@ -143,4 +231,21 @@ impl World {
         }
         secrets
     }
+}
+
+/// The first log of which two devices hold or show different parts, in words.
+fn first_log_that_differs(n: usize, here: &[(String, u64)], there: &[(String, u64)]) -> String {
+    let of = |logs: &[(String, u64)], log: &str| {
+        logs.iter().find(|(name, _)| name == log).map_or(0, |(_, applied)| *applied)
+    };
+    let logs = here.iter().chain(there).map(|(log, _)| log);
+    let differs = logs.filter(|log| of(here, log) != of(there, log)).min();
+    differs.map_or_else(
+        || format!("devices 0 and {n} list different logs"),
+        |log| {
+            let (ours, theirs) = (of(there, log), of(here, log));
+            let short: String = log.chars().take(8).collect();
+            format!("of log {short} device 0 shows {ours} entries and device {n} {theirs}")
+        },
+    )
 }

@@ -44,7 +44,26 @@ impl World {
             },
             _ => Governance::SetRole { member, role },
         };
-        self.wish(device, Wish::Govern { space, what });
+        let removes =
+            matches!(what, Governance::RemoveMember { .. } | Governance::RemoveDevice { .. });
+        if removes {
+            self.watch_removal(device, space, other);
+        }
+        self.note_adoption(&what);
+        if matches!(what, Governance::SetRole { .. }) && self.guest() == Some(other) {
+            self.scheme.promoted = true;
+        }
+        let granted = self.wish(device, Wish::Govern { space, what }).is_some();
+        if granted && removes && device != other && view.role < Some(Role::Admin) {
+            let role = view.role;
+            self.fail("rights", format!("device {device} takes device {other} out as {role:?}"));
+        }
+    }
+
+    fn note_adoption(&mut self, what: &Governance) {
+        if let Governance::Adopt { log } = what {
+            self.watch_adoption(*log);
+        }
     }
 
     /// The founder lets everybody in again who is out, lets everybody write, and adopts what is in quarantine: then
@@ -56,6 +75,7 @@ impl World {
             self.let_all_write(space);
             let view = self.devices[0].replica.as_ref().and_then(|replica| replica.space(space));
             for what in view.iter().flat_map(quarantined) {
+                self.note_adoption(&what);
                 self.wish(0, Wish::Govern { space, what });
             }
         }
@@ -88,7 +108,8 @@ impl World {
     fn let_all_write(&mut self, space: SpaceId) {
         let Some(replica) = &self.devices[0].replica else { return };
         for known in replica.members(space).unwrap_or_default() {
-            if known.role < Role::Write {
+            let guest = self.guest().is_some_and(|guest| self.id(guest) == known.device);
+            if known.role < Role::Write && !guest {
                 let what = Governance::SetRole { member: known.member, role: Role::Write };
                 self.wish(0, Wish::Govern { space, what });
             }

@@ -16,6 +16,7 @@ use super::log::{Deletion, Log, Record};
 use super::pieces::{Cursor, Id, Moved, Piece, Pieces};
 use super::{Run, Side};
 use crate::dot::{Dot, DotRange, LogId};
+use crate::planted::{self, Bug};
 
 /// Most elements that one log inserts into one sequence.
 pub(super) const SLOTS_MAX: u32 = 1 << 30;
@@ -590,7 +591,11 @@ impl<E: Elements> Weave<E> {
             };
             let (child, child_origin) = self.right_child_above(self.pieces.id(first), parent);
             let later = self.compare_origins(child_origin, origin);
-            if later.then_with(|| dot.cmp(&self.dot_of(child))) == Ordering::Less {
+            let tie = || match planted::is(Bug::SiblingsByArrival) {
+                true => Ordering::Less,
+                false => dot.cmp(&self.dot_of(child)),
+            };
+            if later.then_with(tie) == Ordering::Less {
                 return after;
             }
             let mut at = self.locate(child);

@@ -8,6 +8,7 @@ use super::{Evaluation, Rules, is};
 use crate::entry::Head;
 use crate::ids::DeviceId;
 use crate::keyring::EpochBirth;
+use crate::planted::{self, Bug};
 
 /// A log, by its device and incarnation.
 type Place = (DeviceId, u64);
@@ -162,6 +163,7 @@ fn bound_logs(rules: &Rules<'_>, last: &Evaluation, roster: &mut Roster) {
     }
     let lifted = |log: Place, by: usize, cut: Head| {
         let lifts = adopted.get(&log).into_iter().flatten();
+        let lifts = lifts.filter(|_| !planted::is(Bug::AdoptionIgnored));
         let knew = lifts.filter(|(place, _)| rules.node(*place).past.contains(by));
         knew.map(|(_, head)| *head)
             .fold(cut, |most, head| if head.seq > most.seq { head } else { most })

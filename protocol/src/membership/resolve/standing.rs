@@ -3,6 +3,7 @@
 use super::super::past::Past;
 use super::super::{Membership, Node, OpBody, Role, Target};
 use super::{DEPTH_MAX, Evaluation, Rules, is};
+use crate::planted::{self, Bug};
 
 /// Something that gave a member a role, or a device its place, or took it.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +85,8 @@ impl Evaluation {
         author: Option<Standing>,
     ) -> bool {
         let past = Some(&node.past);
-        let may = |role: Role| author.is_some_and(|author| author.role >= role);
+        let unchecked = planted::is(Bug::RoleUnchecked);
+        let may = |role: Role| author.is_some_and(|author| author.role >= role || unchecked);
         match &node.op.body {
             OpBody::Create { .. } => node.op.id.0 == rules.space.0,
             OpBody::Join { .. } => self.may_join(rules, node),
@@ -142,7 +144,7 @@ impl Evaluation {
         let OpBody::Invite { uses, .. } = &rules.node(invite).op.body else { return false };
         node.invited
             && is(&self.counts, invite)
-            && self.used.get(invite).is_some_and(|used| used < uses)
+            && (planted::is(Bug::InviteUsedUp) || self.used.get(invite).is_some_and(|u| u < uses))
             && self.authors.get(invite).copied().flatten().is_some_and(|by| by.depth < DEPTH_MAX)
             && self.may_enter(node)
             && self.vouched(rules, node)

@@ -1,0 +1,36 @@
+//! Mistakes that are planted into the engine are found, and none is found where none is planted.
+//!
+//! A handful that a few seeds find; `meshwork-sim planted` measures all of them.
+
+use meshwork_sim::planted::{bugs, hunt};
+
+/// One of each kind: storage, signatures, members, order, what is announced, memory, presence, merging.
+const QUICK: [&str; 8] = [
+    "LogRowLate",
+    "CheckpointForgetsOne",
+    "EntriesNotDurable",
+    "AckTooHigh",
+    "PastForgottenAtRestart",
+    "SiblingsByArrival",
+    "PenaltyNever",
+    "KeysNotHanded",
+];
+/// Most seeds for one.
+const SEEDS_MAX: u64 = 60;
+
+/// The choice of a mistake is one for the process, so they come one after the other, in one test.
+#[test]
+fn quick_mistakes_are_found_within_a_few_seeds() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let missed: Vec<&str> = QUICK
+        .into_iter()
+        .filter(|name| {
+            let bug = bugs().into_iter().find(|bug| bug.name == *name).expect("it is in the list");
+            hunt(bug, SEEDS_MAX, jobs).is_none()
+        })
+        .collect();
+    let _ = std::panic::take_hook();
+    assert_eq!(missed, Vec::<&str>::new(), "not found");
+    assert_eq!(meshwork_sim::run(0).failures, [], "nothing is planted any more");
+}

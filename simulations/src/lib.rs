@@ -8,13 +8,15 @@
 pub mod bench;
 mod check;
 mod disk;
+pub mod engine;
+pub mod figures;
 mod people;
-mod plan;
+pub mod plan;
 pub mod swarm;
 mod world;
 
 pub use check::Violation;
-pub use disk::CrashDisk;
+pub use disk::{CrashDisk, Image};
 pub use plan::{Faults, Plan};
 pub use world::{Report, World};
 

@@ -15,6 +15,8 @@ pub(crate) struct Promises {
     asked: BTreeMap<(usize, WishId), (SpaceId, String)>,
     granted: BTreeMap<SpaceId, BTreeSet<String>>,
     next: u64,
+    /// What those devices were granted after so many edits had been asked for does not count: their disks are older.
+    forgotten: BTreeMap<usize, u64>,
 }
 
 impl Promises {
@@ -29,6 +31,30 @@ impl Promises {
     pub(crate) fn grant(&mut self, device: usize, wish: WishId) {
         if let Some((space, marker)) = self.asked.remove(&(device, wish)) {
             self.granted.entry(space).or_default().insert(marker);
+        }
+    }
+
+    /// What was asked for under a wish is promised by nobody.
+    pub(crate) fn refuse(&mut self, device: usize, wish: WishId) {
+        self.asked.remove(&(device, wish));
+    }
+
+    /// How many edits have been asked for so far.
+    pub(crate) fn asked(&self) -> u64 {
+        self.next
+    }
+
+    /// A device has lost what it was granted after so many edits had been asked for.
+    pub(crate) fn forget(&mut self, device: usize, asked: u64) {
+        let since = self.forgotten.entry(device).or_insert(asked);
+        *since = (*since).min(asked);
+        let since = *since;
+        let lost = |marker: &String| {
+            let (by, number) = marker.strip_prefix('d').and_then(|it| it.split_once('-'))?;
+            Some(by.parse() == Ok(device) && number.parse::<u64>().ok()? > since)
+        };
+        for markers in self.granted.values_mut() {
+            markers.retain(|marker| lost(marker) != Some(true));
         }
     }
 
@@ -48,26 +74,26 @@ pub(crate) fn edits(
     length: impl Fn(&str) -> usize,
 ) -> Vec<ObjectEdit> {
     let pick = |rng: &mut dyn Rng, n: u32| rng.next_u32() % n;
-    let named =
+    let target =
         |name: &str, kind: Kind| Target::Named { name: name.to_owned(), shape: kind.into() };
     let mut edits = vec![ObjectEdit {
-        target: named(MARKERS, Kind::Set),
+        target: target(MARKERS, Kind::Set),
         action: Action::Change(Edit::Add(Value::Text(marker.clone()))),
     }];
     let n = pick(rng, 3);
     let (target, action) = match pick(rng, 9) {
-        0 => (named("title", Kind::Register), Action::Change(Edit::Set(marker.into()))),
+        0 => (target("title", Kind::Register), Action::Change(Edit::Set(marker.into()))),
         1 => {
             let edit = Edit::Put { key: format!("k{n}"), value: marker.into() };
-            (named("settings", Kind::Map), Action::Change(edit))
+            (target("settings", Kind::Map), Action::Change(edit))
         }
         2 => {
             let edit = Edit::Remove { key: format!("k{n}") };
-            (named("settings", Kind::Map), Action::Change(edit))
+            (target("settings", Kind::Map), Action::Change(edit))
         }
         3 => {
             let by = i64::from(pick(rng, 20)) - 10;
-            (named("visits", Kind::Counter), Action::Change(Edit::Increment(by)))
+            (target("visits", Kind::Counter), Action::Change(Edit::Increment(by)))
         }
         4 | 5 => {
             let name = format!("notes{n}");
@@ -75,18 +101,24 @@ pub(crate) fn edits(
             let at = pick(rng, 1 + u32::try_from(length).unwrap_or(0)) as usize;
             let delete = (pick(rng, 4) as usize).min(length - at);
             let edit = Edit::Splice { at, delete, insert: marker };
-            (named(&name, Kind::Text), Action::Change(edit))
+            (target(&name, Kind::Text), Action::Change(edit))
         }
         6 => {
             let content = format!("file {}", pick(rng, 2));
             (Target::File { name: format!("file{n}.md"), content }, Action::Create)
         }
-        7 => (named(&format!("notes{n}"), Kind::Text), Action::Delete),
+        7 => (target(&format!("notes{n}"), Kind::Text), Action::Delete),
         _ => {
             let name = format!("notes{}", pick(rng, 3));
-            (named(&format!("notes{n}"), Kind::Text), Action::Rename(name))
+            (target(&format!("notes{n}"), Kind::Text), Action::Rename(name))
         }
     };
     edits.push(ObjectEdit { target, action });
     edits
+}
+
+/// One change of an object.
+pub(crate) fn named(name: &str, kind: Kind, edit: Edit) -> ObjectEdit {
+    let target = Target::Named { name: name.to_owned(), shape: kind.into() };
+    ObjectEdit { target, action: Action::Change(edit) }
 }

@@ -1,16 +1,19 @@
 //! The end of a world: whether all agree, and whether what was promised is there.
+//!
+//! What is said of a violation is meant for a person: which devices differ, the first entry that one lacks and who
+//! wrote it, what keeps them apart by their own word, or the first object that looks different and how.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_crdt::{Object, Value};
-use meshwork_protocol::{Replica, SpaceId};
+use meshwork_protocol::{LogId, Replica, SpaceId};
 
-use super::World;
+use super::{NEVER, Part, World};
 use crate::check::leaks;
 use crate::people::MARKERS;
 
-/// What one device shows of a space: the digest, and how much of each log it contains.
-type Sight = ([u8; 32], Vec<(String, u64)>);
+/// How much of each log a device contains.
+type Frontier = BTreeMap<LogId, u64>;
 
 impl World {
     /// Whether all members hold and show the same.
@@ -19,52 +22,115 @@ impl World {
     }
 
     fn disagreement(&mut self) -> Option<String> {
+        // What is held is quick to compare; what is shown is compared when all hold the same.
         for space in self.spaces.clone() {
-            let mut first: Option<Sight> = None;
-            for n in 0..self.members() {
-                let Some(replica) = &mut self.devices[n].replica else {
-                    return Some(format!("device {n} is down"));
-                };
-                let Some(view) = replica.space(space).filter(|view| view.ready) else {
-                    return Some(format!("device {n} has not been let into {space:?}"));
-                };
-                let logs: Vec<(String, u64)> =
-                    view.logs.iter().map(|log| (log.log.to_string(), log.applied)).collect();
-                if n == 0 && self.plan.govern_every_ms != u64::MAX && view.quarantined > 0 {
-                    return Some(format!("{} entries are in quarantine", view.quarantined));
+            if let Some(unsettled) = self.unsettled(space) {
+                return Some(unsettled);
+            }
+        }
+        self.spaces.clone().into_iter().find_map(|space| self.differing(space))
+    }
+
+    /// Who does not hold what the others hold, in words.
+    fn unsettled(&mut self, space: SpaceId) -> Option<String> {
+        let governed = self.plan.govern_every_ms != NEVER || self.troubled_members();
+        let mut first: Option<(usize, Frontier)> = None;
+        for n in self.sharers(space) {
+            let Some(replica) = &self.devices[n].replica else {
+                return Some(format!("device {n} is down"));
+            };
+            let Some(view) = replica.space(space).filter(|view| view.ready) else {
+                let why = self.why(n, space);
+                return Some(format!("device {n} has not been let into {space}{why}"));
+            };
+            if first.is_none() && governed && view.quarantined > 0 {
+                return Some(format!("{} entries are in quarantine", view.quarantined));
+            }
+            if view.waiting > 0 {
+                let (waiting, why) = (view.waiting, self.why(n, space));
+                return Some(format!("device {n} waits with {waiting} entries{why}"));
+            }
+            let logs: Frontier = view.logs.iter().map(|log| (log.log, log.applied)).collect();
+            match &first {
+                None => first = Some((n, logs)),
+                Some((other, there)) if *there != logs => {
+                    let (other, there) = (*other, there.clone());
+                    return Some(self.first_lack(space, (other, &there), (n, &logs)));
                 }
-                if view.waiting > 0 {
-                    return Some(format!("device {n} waits with {} entries", view.waiting));
+                Some(_) => {}
+            }
+        }
+        None
+    }
+
+    /// The first entry that one of two devices lacks, in words.
+    fn first_lack(&mut self, space: SpaceId, a: (usize, &Frontier), b: (usize, &Frontier)) -> String {
+        let logs: BTreeSet<LogId> = a.1.keys().chain(b.1.keys()).copied().collect();
+        let lacks = logs.into_iter().find_map(|log| {
+            let [left, right] = [a.1, b.1].map(|logs| logs.get(&log).copied().unwrap_or(0));
+            match left.cmp(&right) {
+                std::cmp::Ordering::Less => Some((a.0, b.0, log, left + 1, right)),
+                std::cmp::Ordering::Greater => Some((b.0, a.0, log, right + 1, left)),
+                std::cmp::Ordering::Equal => None,
+            }
+        });
+        let Some((poor, rich, log, from, to)) = lacks else {
+            return format!("devices {} and {} know different logs", a.0, b.0);
+        };
+        let views = self.devices[rich].replica.as_ref().and_then(|replica| replica.space(space));
+        let author = views.and_then(|view| view.logs.into_iter().find(|it| it.log == log));
+        let author = author.and_then(|it| self.numbers.get(&it.device).copied());
+        let author = author.map_or("somebody".to_owned(), |n| format!("device {n}"));
+        let why = self.why(poor, space);
+        format!(
+            "device {poor} lacks entries {from} to {to} that {author} wrote and device {rich} holds \
+             (log {log}){why}"
+        )
+    }
+
+    /// What keeps a device from having everything, by its own word.
+    fn why(&mut self, n: usize, space: SpaceId) -> String {
+        let now = self.clock(n);
+        let Some(replica) = &mut self.devices[n].replica else { return String::new() };
+        let Ok(Some(why)) = replica.why(space, now) else { return String::new() };
+        let mut words: Vec<String> = why.here.iter().map(|here| format!("{here:?}")).collect();
+        for peer in why.peers.iter().filter(|peer| !peer.causes.is_empty()) {
+            let far = self.numbers.get(&peer.device).copied();
+            let far = far.map_or("a stranger".to_owned(), |far| format!("device {far}"));
+            words.push(format!("with {far}: {:?}", peer.causes));
+        }
+        if words.is_empty() { String::new() } else { format!("; it says: {}", words.join("; ")) }
+    }
+
+    /// Who shows something else than the others though it holds the same, in words.
+    fn differing(&mut self, space: SpaceId) -> Option<String> {
+        let mut first: Option<(usize, [u8; 32])> = None;
+        for n in self.sharers(space) {
+            if self.relays(n) {
+                continue;
+            }
+            let Some(replica) = &mut self.devices[n].replica else { continue };
+            let digest = match replica.digest(space) {
+                Ok(Some(digest)) => digest,
+                other => return Some(format!("device {n}: {other:?}")),
+            };
+            match first {
+                None => first = Some((n, digest)),
+                Some((other, there)) if there != digest => {
+                    let what = self.first_difference(space, other, n);
+                    return Some(format!(
+                        "devices {other} and {n} show different things with the same entries: {what}"
+                    ));
                 }
-                let digest = match replica.digest(space) {
-                    Ok(Some(digest)) => digest,
-                    other => return Some(format!("device {n}: {other:?}")),
-                };
-                let here = (digest, logs);
-                match &first {
-                    None => first = Some(here),
-                    Some(there) if there.1 != here.1 => {
-                        return Some(format!(
-                            "device {n} holds {:?}, another {:?}",
-                            here.1, there.1
-                        ));
-                    }
-                    Some(there) if there.0 != here.0 => {
-                        let what = self.first_difference(space, n);
-                        return Some(format!(
-                            "devices 0 and {n} show different things with the same entries: {what}"
-                        ));
-                    }
-                    Some(_) => {}
-                }
+                Some(_) => {}
             }
         }
         None
     }
 
     /// The first object that two devices show differently, in words.
-    fn first_difference(&mut self, space: SpaceId, other: usize) -> String {
-        let [ours, theirs] = [0, other].map(|n| self.contents(n, space));
+    fn first_difference(&mut self, space: SpaceId, one: usize, other: usize) -> String {
+        let [ours, theirs] = [one, other].map(|n| self.contents(n, space));
         let names = ours.keys().chain(theirs.keys());
         let differs = names.filter(|name| ours.get(*name) != theirs.get(*name)).min();
         differs.map_or_else(
@@ -92,22 +158,48 @@ impl World {
             self.fail("convergence", detail);
             return;
         }
-        let members = self.devices.iter().take(self.members());
         let dropped = |replica: &Replica| replica.counters().frames_dropped;
-        if members.filter_map(|device| device.replica.as_ref()).any(|replica| dropped(replica) > 0)
+        let quiet = self.devices.iter().all(|device| device.lies.is_empty());
+        let members = self.devices.iter().filter(|device| device.part == Part::Member);
+        if quiet
+            && members.filter_map(|device| device.replica.as_ref()).any(|it| dropped(it) > 0)
         {
             self.fail("honesty", "frames of honest devices came too fast for others");
         }
         for space in self.spaces.clone() {
-            let markers = self.markers(0, space);
-            let lost = self.promises.granted(space).find(|marker| !markers.contains(*marker));
-            if let Some(marker) = lost.cloned() {
-                self.fail("durability", format!("granted edit {marker} is gone from {space:?}"));
-            }
+            self.judge_promises(space);
         }
         let secrets = self.secrets();
         if let Some(leak) = leaks(&self.heard_by_stranger, &secrets) {
             self.failures.push(leak);
+        }
+        self.judge_expectations();
+    }
+
+    /// What was granted in a space is there.
+    fn judge_promises(&mut self, space: SpaceId) {
+        let sharers = self.sharers(space);
+        let Some(reader) = sharers.iter().copied().find(|n| !self.relays(*n)) else { return };
+        let markers = self.markers(reader, space);
+        let lost = self.promises.granted(space).find(|marker| !markers.contains(*marker));
+        if let Some(marker) = lost.cloned() {
+            self.fail("durability", format!("granted edit {marker} is gone from {space}"));
+        }
+        let Some(replica) = &self.devices[reader].replica else { return };
+        let Some(view) = replica.space(space) else { return };
+        let held: Frontier = view.logs.iter().map(|log| (log.log, log.applied)).collect();
+        for n in sharers {
+            let granted = self.devices[n].granted_heads.iter().find(|((of, log), seq)| {
+                *of == space && held.get(log).copied().unwrap_or(0) < **seq
+            });
+            if let Some(((_, log), seq)) = granted {
+                let there = held.get(log).copied().unwrap_or(0);
+                let detail = format!(
+                    "device {n} was granted entry {seq} of {log}; device {reader} shows {there}"
+                );
+                self.fail("durability", detail);
+                return;
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! forget what was not synced. First anything may fail, then everything heals and must converge.
 //! Invariant: nothing here reads a clock but the program's progress report and `bench`. Not here: sockets, threads.
 
+pub mod baseline;
 pub mod bench;
 mod check;
 mod disk;
@@ -12,6 +13,10 @@ pub mod engine;
 pub mod figures;
 mod people;
 pub mod plan;
+pub mod report;
+pub mod saved;
+pub mod scenario;
+pub mod shrink;
 pub mod swarm;
 mod world;
 

@@ -120,6 +120,8 @@ struct Device {
     /// Counts persists of all lives.
     persists: u64,
     skew_ms: i64,
+    /// What its host said the time was, and when, in this life.
+    told: Option<(u64, u64)>,
     wishes: u64,
     /// Own link → far device, its link.
     links: BTreeMap<LinkId, (usize, LinkId)>,
@@ -267,6 +269,14 @@ impl World {
         self.go();
         let story = self.story.take().unwrap_or_default();
         (self.report(), story)
+    }
+
+    /// Lets the world run to its end; `look` is called once before the verdict, while everything is there.
+    #[must_use]
+    pub fn run_watched(mut self, look: &mut dyn FnMut()) -> Report {
+        self.go();
+        look();
+        self.report()
     }
 
     fn go(&mut self) {
@@ -573,8 +583,15 @@ impl World {
         self.devices[n].identity.device()
     }
 
-    fn clock(&self, n: usize) -> Time {
-        Time(self.now_ms.saturating_add_signed(self.devices[n].skew_ms))
+    /// What a device's host says the time is: it follows the clock forwards, and goes on at its own pace when that is
+    /// set back, as `node/src/clock.rs` does; after a restart it believes the clock.
+    fn clock(&mut self, n: usize) -> Time {
+        let device = &mut self.devices[n];
+        let wall = self.now_ms.saturating_add_signed(device.skew_ms);
+        let told = device.told.map_or(0, |(at, told)| told + (self.now_ms - at));
+        let now = wall.max(told);
+        device.told = Some((self.now_ms, now));
+        Time(now)
     }
 
     fn fail(&mut self, invariant: &'static str, detail: impl Into<String>) {
@@ -595,6 +612,7 @@ impl Device {
             life: 0,
             persists: 0,
             skew_ms: 0,
+            told: None,
             wishes: 0,
             links: BTreeMap::new(),
             asked: BTreeMap::new(),

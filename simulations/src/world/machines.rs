@@ -239,6 +239,7 @@ impl World {
     /// A process ends, whatever becomes of its disk.
     pub(super) fn halt(&mut self, n: usize) {
         self.devices[n].replica = None;
+        self.devices[n].told = None;
         self.devices[n].life += 1;
         self.devices[n].asked.clear();
         let links: Vec<LinkId> = self.devices[n].links.keys().copied().collect();

@@ -578,11 +578,19 @@ impl Space {
                 .and_then(|index| opened.body.logs.get(index));
             log.is_none_or(|log| {
                 *log == opened.log
-                    || self
-                        .logs
-                        .get(log)
-                        .is_some_and(|known| known.applied >= (*seq).min(known.limit()))
+                    || match self.logs.get(log) {
+                        Some(known) => known.applied >= (*seq).min(known.limit()),
+                        None => self.void_from_the_start(*log),
+                    }
             })
+        })
+    }
+
+    /// Whether nothing of a log counts that is not here, since it is forked at its first entry: nobody will send it.
+    fn void_from_the_start(&self, log: LogId) -> bool {
+        let places = self.membership.roster().limits.iter();
+        places.filter(|(_, head)| head.seq == 0).any(|((device, incarnation), _)| {
+            LogOpening { device: *device, incarnation: *incarnation }.log(self.pseudonym) == log
         })
     }
 

@@ -15,8 +15,6 @@ pub(crate) struct Promises {
     asked: BTreeMap<(usize, WishId), (SpaceId, String)>,
     granted: BTreeMap<SpaceId, BTreeSet<String>>,
     next: u64,
-    /// What those devices were granted after so many edits had been asked for does not count: their disks are older.
-    forgotten: BTreeMap<usize, u64>,
 }
 
 impl Promises {
@@ -46,12 +44,9 @@ impl Promises {
 
     /// A device has lost what it was granted after so many edits had been asked for.
     pub(crate) fn forget(&mut self, device: usize, asked: u64) {
-        let since = self.forgotten.entry(device).or_insert(asked);
-        *since = (*since).min(asked);
-        let since = *since;
         let lost = |marker: &String| {
             let (by, number) = marker.strip_prefix('d').and_then(|it| it.split_once('-'))?;
-            Some(by.parse() == Ok(device) && number.parse::<u64>().ok()? > since)
+            Some(by.parse() == Ok(device) && number.parse::<u64>().ok()? > asked)
         };
         for markers in self.granted.values_mut() {
             markers.retain(|marker| lost(marker) != Some(true));
@@ -60,10 +55,6 @@ impl Promises {
 
     pub(crate) fn granted(&self, space: SpaceId) -> impl Iterator<Item = &String> {
         self.granted.get(&space).into_iter().flatten()
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.granted.values().map(BTreeSet::len).sum()
     }
 }
 

@@ -182,6 +182,7 @@ pub struct World {
     /// Whether a damaged frame was delivered, so that refusals are to be expected.
     damaged: bool,
     failures: Vec<Violation>,
+    granted: usize,
     watch: Option<watch::Watch>,
     story: Option<Vec<String>>,
 }
@@ -248,6 +249,7 @@ impl World {
             forks: 0,
             damaged: false,
             failures: Vec::new(),
+            granted: 0,
             watch: scene.as_ref().map(|_| watch::Watch::new(members, plan.storm_ms)),
             story: None,
             scene,
@@ -297,7 +299,7 @@ impl World {
             events: self.events,
             virtual_ms: self.now_ms - DAWN_MS,
             healed_ms,
-            granted: self.promises.count(),
+            granted: self.granted,
             crashes: self.crashes,
             forks: self.forks,
             figures: self.figures(),

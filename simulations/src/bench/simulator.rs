@@ -42,14 +42,17 @@ pub fn simulator(full_devices: usize) -> Simulator {
         .and_then(|scenario| scenario.plan(1, false))
         .expect("a test reads every shipped scenario");
     if let Some(scene) = &mut plan.scene {
-        let meters = full_devices.saturating_sub(scene.groups[0].count).max(1);
-        scene.groups[1].count = meters;
+        // The same fleet with more sites, or fewer: one gateway for each.
+        let sites = (full_devices / 25).max(1);
+        scene.groups[0].count = sites;
+        scene.groups[1].first = sites;
+        scene.groups[1].count = sites * 24;
+        scene.groups[1].sites = sites;
         scene.occasions.clear();
-        let gateways: Vec<usize> = (0..scene.groups[0].count).collect();
-        let all: Vec<usize> = (gateways.len()..gateways.len() + meters).collect();
-        let space = |some: &[usize]| [gateways.as_slice(), some].concat();
+        let meters = |site: usize| sites + site * 24..sites + (site + 1) * 24;
+        let space = |site| [site].into_iter().chain(meters(site)).collect();
         scene.spaces =
-            all.chunks(25).map(|some| crate::plan::SpacePlan { members: space(some) }).collect();
+            (0..sites).map(|site| crate::plan::SpacePlan { members: space(site) }).collect();
         plan.devices = scene.devices();
     }
     plan.govern_every_ms = NEVER;

@@ -52,8 +52,10 @@ pub struct Group {
     pub count: usize,
     /// Which region.
     pub region: usize,
-    /// Whether nobody outside the region can reach them: two that are both so cannot link.
+    /// Whether nobody outside the site can reach them: two of different sites that are both so cannot link.
     pub nat: bool,
+    /// Sites among which they are divided; those of one site stand next to each other.
+    pub sites: usize,
     /// When they are there.
     pub online: Online,
     /// When they first start, in milliseconds.
@@ -301,6 +303,13 @@ pub struct Expect {
     pub forks_min: Option<u64>,
 }
 
+impl Group {
+    /// At which of the sites a device is.
+    fn site(&self, device: usize) -> usize {
+        (device - self.first) * self.sites.max(1) / self.count.max(1)
+    }
+}
+
 impl Scene {
     /// The group a device is of.
     #[must_use]
@@ -317,10 +326,13 @@ impl Scene {
     /// Whether two devices can ever link.
     #[must_use]
     pub fn reachable(&self, a: usize, b: usize) -> bool {
-        match (self.group(a), self.group(b)) {
-            (Some(a), Some(b)) => a.region == b.region || !(a.nat && b.nat),
-            _ => true,
+        let (Some(of_a), Some(of_b)) = (self.group(a), self.group(b)) else { return true };
+        if of_a.region == of_b.region {
+            let one = of_a.first == of_b.first;
+            let near = !one || of_a.site(a) == of_a.site(b);
+            return near || !of_a.nat;
         }
+        !(of_a.nat && of_b.nat)
     }
 
     /// The way between two devices.

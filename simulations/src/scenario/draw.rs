@@ -205,8 +205,13 @@ impl Scenario {
                 with.extend(members(groups, name)?);
             }
             let each = space.each.unwrap_or(of.len()).max(1);
+            let in_each = space.with_each.unwrap_or(with.len());
+            let mut in_turn = with.iter().cycle();
             for some in of.chunks(each) {
-                let mut members: Vec<usize> = with.iter().chain(some).copied().collect();
+                let mut members: Vec<usize> = in_turn.by_ref().take(in_each).copied().collect();
+                members.extend(some);
+                members.sort_unstable();
+                members.dedup();
                 let fit = |n: &usize| {
                     groups.iter().any(|group| {
                         (group.first..group.first + group.count).contains(n)
@@ -346,6 +351,7 @@ fn one_group(of: &GroupOf, first: usize, region: usize, open: &mut Seed) -> Resu
         count,
         region,
         nat: of.nat,
+        sites: of.sites.unwrap_or(1).clamp(1, count),
         online,
         starts_ms: open.time_or(of.starts_at, 0),
         skew_ms_max: of.clock_skew.map_or(0, |skew| open.plain(skew)),

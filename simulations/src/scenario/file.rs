@@ -104,6 +104,8 @@ pub(super) struct GroupOf {
     pub(super) region: String,
     #[serde(default)]
     pub(super) nat: bool,
+    /// Sites among which they are divided; whoever is behind NAT is reached from its own site.
+    pub(super) sites: Option<usize>,
     #[serde(default)]
     pub(super) relay: bool,
     pub(super) online: Option<OnlineOf>,
@@ -156,6 +158,8 @@ pub(super) struct SpaceOf {
     pub(super) each: Option<usize>,
     #[serde(default)]
     pub(super) with: Vec<String>,
+    /// How many of those are in each, in turn; all of them without it.
+    pub(super) with_each: Option<usize>,
 }
 
 /// What goes wrong again and again.

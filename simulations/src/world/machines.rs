@@ -73,6 +73,9 @@ impl World {
     pub(super) fn wish(&mut self, device: usize, what: Wish) -> Option<Outcome> {
         self.devices[device].wishes += 1;
         let wish = WishId(self.devices[device].wishes);
+        if let Wish::Govern { what, .. } = &what {
+            self.tell(|| format!("{device} wants {what:?}"));
+        }
         let events = self.input(device, Input::Wished { wish, what });
         events.into_iter().find_map(|event| match event {
             Event::Granted { wish: granted, outcome } if granted == wish => Some(outcome),
@@ -167,9 +170,9 @@ impl World {
                 self.devices[n].asked.remove(wish);
                 self.promises.refuse(n, *wish);
             }
-            Event::Forked { .. } => {
+            Event::Forked { log, .. } => {
                 self.forks += 1;
-                self.tell(|| format!("{n} knows of a fork"));
+                self.tell(|| format!("{n} knows that log {log} is forked"));
             }
             Event::Rejected { peer, rejection, .. } => {
                 let harsh = rejection.penalty() > 0 && self.expected_honest(*peer);
@@ -207,11 +210,12 @@ impl World {
             self.promises.refuse(n, wish);
         }
         let Outcome::Edited { log, seq, .. } = outcome else { return };
+        self.granted += usize::from(counts);
         if let Some(space) = space.filter(|_| counts) {
             let head = self.devices[n].granted_heads.entry((space, *log)).or_default();
             *head = (*head).max(*seq);
         }
-        self.tell(|| format!("{n} has written entry {seq}"));
+        self.tell(|| format!("{n} has written entry {seq} of log {log}"));
         self.watch_written(n, *log, *seq);
     }
 
@@ -319,9 +323,10 @@ impl World {
         }
     }
 
-    /// A device goes on with the copy of its disk that was put away, or else as a new device.
+    /// A device goes on with the copy of its disk that was put away, or else as a new device. No device goes back twice:
+    /// a log with three branches is more than the protocol settles (`docs/simulations.md`).
     pub(super) fn replace_disk(&mut self, n: usize) {
-        let backup = self.devices[n].backup.clone();
+        let backup = self.devices[n].backup.clone().filter(|_| !self.devices[n].restored);
         self.promises.forget(n, backup.as_ref().map_or(0, |(_, asked)| *asked));
         self.devices[n].granted_heads.clear();
         if let Some((image, _)) = backup {
@@ -335,6 +340,8 @@ impl World {
             let device = &mut self.devices[n];
             device.identity = Identity::generate(&mut device.rng);
             device.disk = std::sync::Arc::default();
+            device.restored = false;
+            device.backup = None;
             let id = device.identity.device();
             self.numbers.insert(id, n);
         }

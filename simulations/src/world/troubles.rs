@@ -168,7 +168,11 @@ impl World {
             }
             // The founder's disk is left alone: it is the one that brings all together in the end.
             Trouble::BitRot if n > 0 => self.devices[n].disk.clone().rot(&mut self.fate),
-            Trouble::Restore if n > 0 && self.devices[n].backup.is_some() => self.replace_disk(n),
+            Trouble::Restore
+                if n > 0 && self.devices[n].backup.is_some() && !self.devices[n].restored =>
+            {
+                self.replace_disk(n);
+            }
             Trouble::BitRot | Trouble::Restore => {}
         }
     }

@@ -361,6 +361,10 @@ impl Space {
         }
         self.within_bounds(writer, &run)?;
         self.store(&run, writer, turn);
+        if run.log() == self.own_log {
+            // This disk is an older one, or there is a second: what else was written in the log may not be here yet.
+            self.start_another_log(turn);
+        }
         turn.counters.entries_received += last - head.seq;
         turn.counters.entries_duplicate += (head.seq + 1) - run.first();
         let visible = self.apply_run(&run, turn);

@@ -117,9 +117,13 @@ impl Space {
     fn leave_bounded_log(&mut self, turn: &mut Turn<'_>) {
         let bound = self.membership.roster().limit(self.own);
         let may = self.membership.roster().may(self.own.device, Role::Write);
-        if !may || bound == Limit::Free {
-            return;
+        if may && bound != Limit::Free {
+            self.start_another_log(turn);
         }
+    }
+
+    /// Writes on in a log that nobody has written in.
+    pub(super) fn start_another_log(&mut self, turn: &mut Turn<'_>) {
         let incarnation = rand_core::Rng::next_u64(&mut *turn.rng);
         self.own = LogOpening { device: self.own.device, incarnation };
         self.own_log = self.own.log(self.pseudonym);

@@ -65,7 +65,10 @@ fn swarm() -> BTreeMap<String, u64> {
     BTreeMap::from([
         ("arrivals".to_owned(), arrivals.len() as u64),
         ("arrivals, last (ms)".to_owned(), arrivals.last().copied().unwrap_or(0)),
-        ("arrivals, median (ms)".to_owned(), arrivals.get(arrivals.len() / 2).copied().unwrap_or(0)),
+        (
+            "arrivals, median (ms)".to_owned(),
+            arrivals.get(arrivals.len() / 2).copied().unwrap_or(0),
+        ),
         ("copies".to_owned(), copies),
         ("links".to_owned(), links as u64),
         ("parts".to_owned(), swarm.parts() as u64),

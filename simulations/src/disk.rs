@@ -380,7 +380,8 @@ mod tests {
                 assert_eq!(disk.get(&[7]).unwrap(), memory.get(&[7]).unwrap());
             }
             disk.sync();
-            let size: usize = (0..20).filter_map(|n| disk.get(&[n]).unwrap()).map(|v| v.len() + 1).sum();
+            let size: usize =
+                (0..20).filter_map(|n| disk.get(&[n]).unwrap()).map(|v| v.len() + 1).sum();
             assert_eq!(disk.bytes(), size as u64);
         }
     }

@@ -159,7 +159,9 @@ fn main() -> ExitCode {
         Verb::Shrink { file, seed, runs, save, json } => {
             explore::shrink(file.as_deref(), seed, runs, &save, json)
         }
-        Verb::Report { run, other, out, json } => report::report(&run, other.as_deref(), &out, json),
+        Verb::Report { run, other, out, json } => {
+            report::report(&run, other.as_deref(), &out, json)
+        }
         Verb::Baseline { renew, file, json } => report::baseline(&file, renew, json),
         Verb::Bench { spread_only: true, spread_nodes, json, .. } => {
             bench::spread(spread_nodes, json)

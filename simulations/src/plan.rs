@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 mod faults;
 mod scene;
 
-pub use faults::{CrashAt, Faults, NEVER};
 pub(crate) use faults::span;
+pub use faults::{CrashAt, Faults, NEVER};
 pub use scene::{
     Deed, Expect, Group, Labour, Lie, Occasion, Online, Scene, SpacePlan, Version, Way, Work,
 };
@@ -134,8 +134,8 @@ impl Plan {
         faults.partition_ms_max = pick(1_000, 30_000);
         faults.one_way_percent = [0, 50, 100][usize::try_from(pick(0, 2)).unwrap_or(0)];
         faults.flap_ms = pick(20, 2_000);
-        faults.clock_jump_ms_max = [1_000, 3_600_000, 30 * 86_400_000]
-            [usize::try_from(pick(0, 2)).unwrap_or(0)];
+        faults.clock_jump_ms_max =
+            [1_000, 3_600_000, 30 * 86_400_000][usize::try_from(pick(0, 2)).unwrap_or(0)];
         faults.sleep_ms_max = pick(1_000, 30_000);
         faults.disk_full_ms_max = pick(1_000, 10_000);
     }

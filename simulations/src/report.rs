@@ -156,9 +156,11 @@ fn verdict(page: &mut String, run: &Run<'_>, several: bool, n: usize) {
         );
         return;
     }
-    let _ = write!(page, "<p>{name}<span class=\"bad\">What must hold did not.</span></p>\n<table>");
+    let _ =
+        write!(page, "<p>{name}<span class=\"bad\">What must hold did not.</span></p>\n<table>");
     for (invariant, detail) in failures {
-        let _ = write!(page, "<tr><th>{}</th><td>{}</td></tr>", escaped(&invariant), escaped(&detail));
+        let _ =
+            write!(page, "<tr><th>{}</th><td>{}</td></tr>", escaped(&invariant), escaped(&detail));
     }
     page.push_str("</table>\n");
 }
@@ -210,7 +212,10 @@ fn plots(page: &mut String, runs: &[Run<'_>]) {
         let points = of.cdf.iter().map(|(value, share)| (*value as f64, share * 100.0));
         points.collect::<Vec<_>>()
     };
-    let ms = Axis { title: "milliseconds after it was written (each mark ten times the last)", log: true };
+    let ms = Axis {
+        title: "milliseconds after it was written (each mark ten times the last)",
+        log: true,
+    };
     let percent = Axis { title: "% of deliveries", log: false };
     section(
         "How soon an entry is everywhere",
@@ -233,17 +238,25 @@ fn plots(page: &mut String, runs: &[Run<'_>]) {
         "Who lags behind",
         "Entries that the device furthest behind lacked, of those that are there. It rises while links are \
          cut and must fall to nothing in the end.",
-        lines(&time, &Axis { title: "entries", log: false }, &each(&|figures| {
-            let samples = figures.samples.iter();
-            samples.map(|it| (minutes(it.at_ms), it.behind_max as f64)).collect()
-        })),
+        lines(
+            &time,
+            &Axis { title: "entries", log: false },
+            &each(&|figures| {
+                let samples = figures.samples.iter();
+                samples.map(|it| (minutes(it.at_ms), it.behind_max as f64)).collect()
+            }),
+        ),
     );
     section(
         "Who is there",
         "Devices that are on, from time to time.",
-        lines(&time, &Axis { title: "devices", log: false }, &each(&|figures| {
-            figures.samples.iter().map(|it| (minutes(it.at_ms), it.online as f64)).collect()
-        })),
+        lines(
+            &time,
+            &Axis { title: "devices", log: false },
+            &each(&|figures| {
+                figures.samples.iter().map(|it| (minutes(it.at_ms), it.online as f64)).collect()
+            }),
+        ),
     );
     let kilobytes = |bytes: &[u64]| {
         let mut sorted: Vec<f64> = bytes.iter().map(|bytes| *bytes as f64 / 1_000.0).collect();
@@ -254,31 +267,47 @@ fn plots(page: &mut String, runs: &[Run<'_>]) {
         "What each device sends",
         "Kilobytes of frames that each device sent in the whole run, those that sent most first. A steep \
          start means that few carry the load of all.",
-        bars("devices, by what they sent", "kB", &runs.iter().enumerate().map(|(n, run)| {
-            (COLOURS[n % COLOURS.len()], kilobytes(&run.figures.sent_bytes))
-        }).collect::<Vec<_>>()),
+        bars(
+            "devices, by what they sent",
+            "kB",
+            &runs
+                .iter()
+                .enumerate()
+                .map(|(n, run)| (COLOURS[n % COLOURS.len()], kilobytes(&run.figures.sent_bytes)))
+                .collect::<Vec<_>>(),
+        ),
     );
     section(
         "What is sent over time",
         "Kilobytes that all devices together sent each second.",
-        lines(&time, &Axis { title: "kB/s", log: false }, &each(&|figures| {
-            let pairs = figures.samples.windows(2);
-            pairs.filter_map(|pair| {
-                let [before, now] = pair else { return None };
-                let seconds = now.at_ms.saturating_sub(before.at_ms) as f64 / 1_000.0;
-                let bytes = now.sent_bytes.saturating_sub(before.sent_bytes) as f64;
-                (seconds > 0.0).then(|| (minutes(now.at_ms), bytes / 1_000.0 / seconds))
-            }).collect()
-        })),
+        lines(
+            &time,
+            &Axis { title: "kB/s", log: false },
+            &each(&|figures| {
+                let pairs = figures.samples.windows(2);
+                pairs
+                    .filter_map(|pair| {
+                        let [before, now] = pair else { return None };
+                        let seconds = now.at_ms.saturating_sub(before.at_ms) as f64 / 1_000.0;
+                        let bytes = now.sent_bytes.saturating_sub(before.sent_bytes) as f64;
+                        (seconds > 0.0).then(|| (minutes(now.at_ms), bytes / 1_000.0 / seconds))
+                    })
+                    .collect()
+            }),
+        ),
     );
     section(
         "What is stored",
         "Kilobytes of keys and values on a disk, mean over all devices: entries, what was decided about \
          members, and what objects look like.",
-        lines(&time, &Axis { title: "kB on a disk", log: false }, &each(&|figures| {
-            let samples = figures.samples.iter();
-            samples.map(|it| (minutes(it.at_ms), it.disk_bytes_mean as f64 / 1_000.0)).collect()
-        })),
+        lines(
+            &time,
+            &Axis { title: "kB on a disk", log: false },
+            &each(&|figures| {
+                let samples = figures.samples.iter();
+                samples.map(|it| (minutes(it.at_ms), it.disk_bytes_mean as f64 / 1_000.0)).collect()
+            }),
+        ),
     );
 }
 
@@ -340,6 +369,9 @@ mod tests {
         let mut value = run("lan-of-3", 1);
         value["plan"]["scene"]["name"] = Value::from("<b onclick=\"x\">&");
         let page = page(&value).unwrap();
-        assert!(page.contains("&lt;b onclick=&quot;x&quot;&gt;&amp;, seed 1") && !page.contains("<b on"));
+        assert!(
+            page.contains("&lt;b onclick=&quot;x&quot;&gt;&amp;, seed 1")
+                && !page.contains("<b on")
+        );
     }
 }

@@ -232,7 +232,9 @@ impl Scenario {
             }
         }
         if spaces.is_empty() {
-            return Err("nobody shares anything: add a [[space]] with `of = [\"group\"]`".to_owned());
+            return Err(
+                "nobody shares anything: add a [[space]] with `of = [\"group\"]`".to_owned()
+            );
         }
         Ok(spaces)
     }

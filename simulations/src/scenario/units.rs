@@ -42,11 +42,16 @@ impl<'de> Deserialize<'de> for Span {
             type Value = Span;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a time with its unit, like \"250 ms\", \"10 s\", \"5 min\", \"2 h\" or \"7 d\"")
+                write!(
+                    f,
+                    "a time with its unit, like \"250 ms\", \"10 s\", \"5 min\", \"2 h\" or \"7 d\""
+                )
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
-                parse(text).map(Span).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                parse(text)
+                    .map(Span)
+                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
         from.deserialize_any(Reads)
@@ -116,7 +121,8 @@ mod tests {
 
     #[test]
     fn times_are_read_with_their_units_and_nothing_else_is() {
-        for (text, ms) in [("250 ms", 250), ("10s", 10_000), ("-2 h", -7_200_000), ("7 d", 604_800_000)]
+        for (text, ms) in
+            [("250 ms", 250), ("10s", 10_000), ("-2 h", -7_200_000), ("7 d", 604_800_000)]
         {
             assert_eq!(parse(text), Some(ms), "{text}");
         }

@@ -90,7 +90,8 @@ pub(crate) fn explore(what: &Explore, shrinks: bool) -> Result<ExitCode, String>
 }
 
 fn run_all(what: &Explore) -> Sums {
-    let jobs = what.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let jobs =
+        what.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let next = AtomicU64::new(what.start);
     let sums = Mutex::new((Sums::default(), progress()));
     std::thread::scope(|scope| {
@@ -122,7 +123,9 @@ fn run_all(what: &Explore) -> Sums {
 /// Keeps a run that failed, as it was and made smaller; the file of the smaller.
 fn save(what: &Explore, report: &Report, shrinks: bool) -> Result<PathBuf, String> {
     let of = what.scenario.as_deref().map_or("chaos".to_owned(), |name| {
-        Path::new(name).file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned())
+        Path::new(name)
+            .file_stem()
+            .map_or(String::new(), |stem| stem.to_string_lossy().into_owned())
     });
     let name = format!("{of}-{}", report.plan.seed);
     let path = Saved::of(report).write(&what.save, &name)?;

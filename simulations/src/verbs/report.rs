@@ -64,7 +64,9 @@ pub(crate) fn baseline(file: &Path, renew: bool, json: bool) -> Result<ExitCode,
         print("counts and bytes are those of the baseline");
     } else {
         differences.iter().for_each(print);
-        eprintln!("if that is meant to be: meshwork-sim baseline --renew, and commit the difference");
+        eprintln!(
+            "if that is meant to be: meshwork-sim baseline --renew, and commit the difference"
+        );
     }
     Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -61,11 +61,16 @@ pub(crate) fn all(seed: u64, small: bool, json: bool) -> Result<ExitCode, String
                 "{name:<22} {verdict}  {:>5} devices {:>9} events  p99 {p99:>7} ms  {wall_s:.1} s",
                 report.plan.devices, report.events
             ));
-            report.failures.iter().for_each(|it| print(format!("  {}: {}", it.invariant, it.detail)));
+            report
+                .failures
+                .iter()
+                .for_each(|it| print(format!("  {}: {}", it.invariant, it.detail)));
         }
-        rows.push(json!({"scenario": name, "devices": report.plan.devices, "events": report.events,
+        rows.push(
+            json!({"scenario": name, "devices": report.plan.devices, "events": report.events,
             "converged": report.converged, "trace_hash": report.trace_hash,
-            "delivery_p99_ms": p99, "wall_s": wall_s, "failures": failures}));
+            "delivery_p99_ms": p99, "wall_s": wall_s, "failures": failures}),
+        );
     }
     if json {
         print(json!({ "scenarios": rows }));
@@ -88,7 +93,8 @@ pub(crate) fn replay(
         print(value);
     } else {
         show(&report, began);
-        let word = if same { "the same as was saved" } else { "NOT what was saved: the code differs" };
+        let word =
+            if same { "the same as was saved" } else { "NOT what was saved: the code differs" };
         print(format!("the trace is {word}"));
     }
     Ok(if same { code(&report) } else { ExitCode::FAILURE })

@@ -66,7 +66,12 @@ impl World {
     }
 
     /// The first entry that one of two devices lacks, in words.
-    fn first_lack(&mut self, space: SpaceId, a: (usize, &Frontier), b: (usize, &Frontier)) -> String {
+    fn first_lack(
+        &mut self,
+        space: SpaceId,
+        a: (usize, &Frontier),
+        b: (usize, &Frontier),
+    ) -> String {
         let logs: BTreeSet<LogId> = a.1.keys().chain(b.1.keys()).copied().collect();
         let lacks = logs.into_iter().find_map(|log| {
             let [left, right] = [a.1, b.1].map(|logs| logs.get(&log).copied().unwrap_or(0));
@@ -163,9 +168,7 @@ impl World {
         let dropped = |replica: &Replica| replica.counters().frames_dropped;
         let quiet = self.devices.iter().all(|device| device.lies.is_empty());
         let members = self.devices.iter().filter(|device| device.part == Part::Member);
-        if quiet
-            && members.filter_map(|device| device.replica.as_ref()).any(|it| dropped(it) > 0)
-        {
+        if quiet && members.filter_map(|device| device.replica.as_ref()).any(|it| dropped(it) > 0) {
             self.fail("honesty", "frames of honest devices came too fast for others");
         }
         for space in self.spaces.clone() {

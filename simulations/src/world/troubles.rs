@@ -112,9 +112,8 @@ impl World {
         if self.faults_of_plan().any(|every| every != NEVER) {
             self.after(BACKUP_EVERY_MS, What::Backup);
         }
-        let twins: Vec<usize> = (0..self.members())
-            .filter(|n| self.devices[*n].lies.contains(&Lie::Fork))
-            .collect();
+        let twins: Vec<usize> =
+            (0..self.members()).filter(|n| self.devices[*n].lies.contains(&Lie::Fork)).collect();
         for device in twins {
             let delay = self.plan.storm_ms / 4;
             self.after(delay, What::Upgrade { device });
@@ -214,7 +213,8 @@ impl World {
         if left == 0 || !self.storming() {
             return;
         }
-        let link = self.devices[a].links.iter().find(|(_, (to, _))| *to == b).map(|(link, _)| *link);
+        let link =
+            self.devices[a].links.iter().find(|(_, (to, _))| *to == b).map(|(link, _)| *link);
         match link {
             Some(link) => {
                 self.cut(a, link);
@@ -316,7 +316,9 @@ impl World {
             Deed::BitRot { devices } => {
                 devices.iter().for_each(|n| self.devices[*n].disk.clone().rot(&mut self.fate));
             }
-            Deed::ClockJump { devices, by_ms } => devices.iter().for_each(|n| self.jump(*n, *by_ms)),
+            Deed::ClockJump { devices, by_ms } => {
+                devices.iter().for_each(|n| self.jump(*n, *by_ms))
+            }
             Deed::Upgrade { devices, every_ms } => {
                 for (turn, device) in devices.iter().copied().enumerate() {
                     self.after(every_ms * turn as u64, What::Upgrade { device });

@@ -127,9 +127,9 @@ fn html(title: &str, runs: &[Run<'_>]) -> String {
     for run in runs {
         let plan = run.value.get("plan").map(|plan| format!("{plan:#}")).unwrap_or_default();
         let hash = run.value.get("trace_hash").and_then(Value::as_str).unwrap_or_default();
-        let _ = write!(
+        let _ = writeln!(
             page,
-            "<details><summary>The whole plan of {}, as drawn (trace {})</summary><pre>{}</pre></details>\n",
+            "<details><summary>The whole plan of {}, as drawn (trace {})</summary><pre>{}</pre></details>",
             escaped(&run.name),
             escaped(hash.get(..16).unwrap_or(hash)),
             escaped(&plan)
@@ -149,10 +149,10 @@ fn verdict(page: &mut String, run: &Run<'_>, several: bool, n: usize) {
     };
     if failures.is_empty() {
         let healed = run.number("healed_ms") as f64 / 1_000.0;
-        let _ = write!(
+        let _ = writeln!(
             page,
             "<p>{name}<span class=\"ok\">All agreed, nothing that was promised is lost.</span> Everybody \
-             held and showed the same {healed:.1} s after everything worked again.</p>\n"
+             held and showed the same {healed:.1} s after everything worked again.</p>"
         );
         return;
     }

@@ -81,6 +81,9 @@ pub struct CrashAt {
     pub before: bool,
 }
 
+/// Turns one fault off: in what is given, as in the other.
+type Off = fn(&mut Faults, &Faults);
+
 impl Faults {
     /// A network and machines that do nothing wrong.
     #[must_use]
@@ -117,7 +120,7 @@ impl Faults {
     #[must_use]
     pub fn without_each(&self) -> Vec<(&'static str, Self)> {
         let none = Self::none();
-        let ways: [(&'static str, fn(&mut Self, &Self)); 15] = [
+        let ways: [(&'static str, Off); 15] = [
             ("restores", |f, n| f.restore_every_ms = n.restore_every_ms),
             ("bit rot", |f, n| f.bit_rot_every_ms = n.bit_rot_every_ms),
             ("full disks", |f, n| f.disk_full_every_ms = n.disk_full_every_ms),

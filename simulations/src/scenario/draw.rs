@@ -152,22 +152,21 @@ impl Scenario {
             ways[a][b] = Some(drawn);
             ways[b][a] = Some(drawn);
         }
-        for a in 0..count {
-            for b in 0..a {
-                if ways[a][b].is_some() {
-                    continue;
-                }
-                let Some(far) = self.far(a, b) else {
-                    let (a, b) = (&self.regions[a].name, &self.regions[b].name);
-                    return Err(format!(
-                        "nothing says how far `{a}` is from `{b}`: add a [[link]] between them, or \
-                         a city to both"
-                    ));
-                };
-                let drawn = way(WayOf::default(), far, open);
-                ways[a][b] = Some(drawn);
-                ways[b][a] = Some(drawn);
+        let pairs = (0..count).flat_map(|a| (0..a).map(move |b| (a, b)));
+        for (a, b) in pairs {
+            if ways[a][b].is_some() {
+                continue;
             }
+            let Some(far) = self.far(a, b) else {
+                let (a, b) = (&self.regions[a].name, &self.regions[b].name);
+                return Err(format!(
+                    "nothing says how far `{a}` is from `{b}`: add a [[link]] between them, or a \
+                     city to both"
+                ));
+            };
+            let drawn = way(WayOf::default(), far, open);
+            ways[a][b] = Some(drawn);
+            ways[b][a] = Some(drawn);
         }
         let known = |row: Vec<Option<Way>>| row.into_iter().flatten().collect();
         Ok(ways.into_iter().map(known).collect())

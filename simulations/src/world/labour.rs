@@ -149,7 +149,7 @@ impl World {
         let length = self.length(device, space, name);
         let drawn = self.rng.next_u32();
         let mut cursor = self.devices[device].cursor.min(length);
-        if begins && drawn % 3 > 0 {
+        if begins && !drawn.is_multiple_of(3) {
             cursor = drawn as usize / 3 % (length + 1);
         }
         let slip = drawn / 7 % 100 < SLIPS_PERCENT && cursor > 0;

@@ -46,9 +46,9 @@ impl World {
         let entries = KINDS_OF_ENTRIES.contains(&kind);
         let drawn = self.fate.next_u32() as usize;
         match lie {
-            Lie::Withhold => !(entries && to % 2 == 0),
-            Lie::HideOperations => kind != KIND_OF_OPERATIONS || drawn % 2 == 0,
-            Lie::Corrupt if entries && drawn % 4 == 0 => {
+            Lie::Withhold => !(entries && to.is_multiple_of(2)),
+            Lie::HideOperations => kind != KIND_OF_OPERATIONS || drawn.is_multiple_of(2),
+            Lie::Corrupt if entries && drawn.is_multiple_of(4) => {
                 let mut changed = bytes.to_vec();
                 let at = drawn / 4 % changed.len().max(1);
                 if let Some(byte) = changed.get_mut(at) {
@@ -57,13 +57,13 @@ impl World {
                 self.transmit(n, link, changed);
                 false
             }
-            Lie::Garbage if drawn % 8 == 0 => {
+            Lie::Garbage if drawn.is_multiple_of(8) => {
                 let mut garbage = vec![0; drawn / 8 % 200];
                 self.fate.fill_bytes(&mut garbage);
                 self.transmit(n, link, garbage);
                 true
             }
-            Lie::Flood if drawn % 200 == 0 => {
+            Lie::Flood if drawn.is_multiple_of(200) => {
                 for _ in 0..FLOOD {
                     self.transmit(n, link, bytes.to_vec());
                 }
@@ -76,7 +76,7 @@ impl World {
                 } else if let Some(place) = said.get_mut(drawn % SAID_MAX) {
                     *place = bytes.to_vec();
                 }
-                if drawn % 4 == 0 {
+                if drawn.is_multiple_of(4) {
                     let again = self.devices[n].said.get(drawn / 4 % SAID_MAX).cloned();
                     if let Some(again) = again {
                         self.transmit(n, link, again);

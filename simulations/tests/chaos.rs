@@ -89,7 +89,9 @@ fn a_machine_may_die_at_any_of_its_persists() {
                 plan
             })
         };
-        let plans: Vec<Plan> = (0..60).flat_map(crashes).collect();
+        // The founder's first two make the space and the invite: without them there is nothing to look at.
+        let first = if device == 0 { 2 } else { 0 };
+        let plans: Vec<Plan> = (first..60).flat_map(crashes).collect();
         let reports = run_all(&plans);
         assert_all_passed(&reports);
         died += reports.iter().map(|report| report.crashes).sum::<u64>();

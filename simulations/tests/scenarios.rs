@@ -52,3 +52,37 @@ fn what_a_scenario_expects_is_judged() {
     assert_eq!(report.failures[0].invariant, "expectation");
     assert!(report.failures[0].detail.contains("expected at most 0"), "{:?}", report.failures);
 }
+
+/// The names that a mistake in a table is answered with are all explained in the documentation.
+#[test]
+fn every_option_of_a_scenario_is_documented() {
+    let page = include_str!("../../docs/simulations.md");
+    let start = "name = \"a\"\nabout = \"b\"\nsafety = \"1 s\"\nliveness = \"1 s\"\n";
+    let work = "[[group]]\nname = \"a\"\ncount = 1\nregion = \"r\"\nwork = [{ nonsense = 1 }]\n";
+    let kind = work.replace("nonsense = 1", "kind = \"nonsense\"");
+    let lies = work.replace("work = [{ nonsense = 1 }]", "lies = [\"nonsense\"]");
+    let mut options = 0;
+    for table in [
+        "nonsense = 1\n".to_owned(),
+        "[[region]]\nnonsense = 1\n".to_owned(),
+        "[[link]]\nnonsense = 1\n".to_owned(),
+        "[[group]]\nnonsense = 1\n".to_owned(),
+        work.to_owned(),
+        kind,
+        lies,
+        "[[space]]\nnonsense = 1\n".to_owned(),
+        "[[event]]\nnonsense = 1\n".to_owned(),
+        "[[event]]\ndo = \"nonsense\"\n".to_owned(),
+        "[faults]\nnonsense = 1\n".to_owned(),
+        "[expect]\nnonsense = 1\n".to_owned(),
+        "[small]\nnonsense = 1\n".to_owned(),
+    ] {
+        let told = scenario::Scenario::read("a", &format!("{start}{table}")).unwrap_err();
+        let (_, expected) = told.split_once("expected").expect("what would be right is named");
+        for option in expected.split('`').skip(1).step_by(2) {
+            options += 1;
+            assert!(page.contains(option), "`{option}` is not documented ({told})");
+        }
+    }
+    assert!(options > 90, "{options}");
+}

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::figures::{Distribution, Figures};
+use crate::figures::{Distribution, Figures, Sample};
 
 mod plot;
 
@@ -123,7 +123,8 @@ fn html(title: &str, runs: &[Run<'_>]) -> String {
         verdict(&mut page, run, runs.len() > 1, n);
     }
     table(&mut page, runs);
-    plots(&mut page, runs);
+    deliveries(&mut page, runs);
+    loads(&mut page, runs);
     for run in runs {
         let plan = run.value.get("plan").map(|plan| format!("{plan:#}")).unwrap_or_default();
         let hash = run.value.get("trace_hash").and_then(Value::as_str).unwrap_or_default();
@@ -196,118 +197,112 @@ fn table(page: &mut String, runs: &[Run<'_>]) {
     page.push_str("</table>\n");
 }
 
-fn plots(page: &mut String, runs: &[Run<'_>]) {
-    let mut section = |title: &str, text: &str, svg: String| {
-        let _ = write!(page, "<h2>{title}</h2>\n<p>{text}</p>\n{svg}\n");
+/// A line for each run, of what is asked of its figures.
+fn each(runs: &[Run<'_>], of: impl Fn(&Figures) -> Vec<(f64, f64)>) -> Vec<Line> {
+    let line = |(n, run): (usize, &Run<'_>)| Line {
+        name: run.name.clone(),
+        colour: COLOURS[n % COLOURS.len()],
+        points: of(&run.figures),
     };
-    let each = |of: &dyn Fn(&Figures) -> Vec<(f64, f64)>| -> Vec<Line> {
-        let line = |(n, run): (usize, &Run<'_>)| Line {
-            name: run.name.clone(),
-            colour: COLOURS[n % COLOURS.len()],
-            points: of(&run.figures),
-        };
-        runs.iter().enumerate().map(line).collect()
-    };
+    runs.iter().enumerate().map(line).collect()
+}
+
+/// A line for each run, of what is asked of each sample.
+fn sampled(runs: &[Run<'_>], title: &'static str, of: fn(&Sample) -> f64) -> String {
+    let lines_of = each(runs, |figures| {
+        figures.samples.iter().map(|it| (it.at_ms as f64 / 60_000.0, of(it))).collect()
+    });
+    lines(&TIME, &Axis { title, log: false }, &lines_of)
+}
+
+fn section(page: &mut String, title: &str, text: &str, svg: &str) {
+    let _ = writeln!(page, "<h2>{title}</h2>\n<p>{text}</p>\n{svg}");
+}
+
+const TIME: Axis = Axis { title: "minutes of the world", log: false };
+
+fn deliveries(page: &mut String, runs: &[Run<'_>]) {
     let cdf = |of: &Distribution| {
         let points = of.cdf.iter().map(|(value, share)| (*value as f64, share * 100.0));
         points.collect::<Vec<_>>()
     };
     let ms = Axis {
-        title: "milliseconds after it was written (each mark ten times the last)",
+        title: "milliseconds after it was written; each mark is ten times the last",
         log: true,
     };
     let percent = Axis { title: "% of deliveries", log: false };
     section(
+        page,
         "How soon an entry is everywhere",
         "From the moment an entry was written until a device that was there all along shows it. Read it \
          from the left: where the line reaches 50 %, half of all deliveries were done. A long flat end is \
          who was cut off or had a bad link.",
-        lines(&ms, &percent, &each(&|figures| cdf(&figures.delivery_ms))),
+        &lines(&ms, &percent, &each(runs, |figures| cdf(&figures.delivery_ms))),
     );
     if runs.iter().any(|run| run.figures.catch_up_ms.count > 0) {
         section(
+            page,
             "How late it is for who was away",
             "The same for devices that came back, or came for the first time, after the entry was written: \
              mostly how long they were away.",
-            lines(&ms, &percent, &each(&|figures| cdf(&figures.catch_up_ms))),
+            &lines(&ms, &percent, &each(runs, |figures| cdf(&figures.catch_up_ms))),
         );
     }
-    let time = Axis { title: "minutes of the world", log: false };
-    let minutes = |at_ms: u64| at_ms as f64 / 60_000.0;
     section(
+        page,
         "Who lags behind",
         "Entries that the device furthest behind lacked, of those that are there. It rises while links are \
          cut and must fall to nothing in the end.",
-        lines(
-            &time,
-            &Axis { title: "entries", log: false },
-            &each(&|figures| {
-                let samples = figures.samples.iter();
-                samples.map(|it| (minutes(it.at_ms), it.behind_max as f64)).collect()
-            }),
-        ),
+        &sampled(runs, "entries", |it| it.behind_max as f64),
     );
+}
+
+fn loads(page: &mut String, runs: &[Run<'_>]) {
     section(
+        page,
         "Who is there",
         "Devices that are on, from time to time.",
-        lines(
-            &time,
-            &Axis { title: "devices", log: false },
-            &each(&|figures| {
-                figures.samples.iter().map(|it| (minutes(it.at_ms), it.online as f64)).collect()
-            }),
-        ),
+        &sampled(runs, "devices", |it| it.online as f64),
     );
-    let kilobytes = |bytes: &[u64]| {
-        let mut sorted: Vec<f64> = bytes.iter().map(|bytes| *bytes as f64 / 1_000.0).collect();
+    let sent = |(n, run): (usize, &Run<'_>)| {
+        let kilobytes = run.figures.sent_bytes.iter().map(|bytes| *bytes as f64 / 1_000.0);
+        let mut sorted: Vec<f64> = kilobytes.collect();
         sorted.sort_by(|a, b| b.total_cmp(a));
-        sorted
+        (COLOURS[n % COLOURS.len()], sorted)
     };
     section(
+        page,
         "What each device sends",
         "Kilobytes of frames that each device sent in the whole run, those that sent most first. A steep \
          start means that few carry the load of all.",
-        bars(
+        &bars(
             "devices, by what they sent",
             "kB",
-            &runs
-                .iter()
-                .enumerate()
-                .map(|(n, run)| (COLOURS[n % COLOURS.len()], kilobytes(&run.figures.sent_bytes)))
-                .collect::<Vec<_>>(),
+            &runs.iter().enumerate().map(sent).collect::<Vec<_>>(),
         ),
     );
+    let rate = |pair: &[Sample]| {
+        let [before, now] = pair else { return None };
+        let seconds = now.at_ms.saturating_sub(before.at_ms) as f64 / 1_000.0;
+        let bytes = now.sent_bytes.saturating_sub(before.sent_bytes) as f64;
+        (seconds > 0.0).then(|| (now.at_ms as f64 / 60_000.0, bytes / 1_000.0 / seconds))
+    };
     section(
+        page,
         "What is sent over time",
         "Kilobytes that all devices together sent each second.",
-        lines(
-            &time,
+        &lines(
+            &TIME,
             &Axis { title: "kB/s", log: false },
-            &each(&|figures| {
-                let pairs = figures.samples.windows(2);
-                pairs
-                    .filter_map(|pair| {
-                        let [before, now] = pair else { return None };
-                        let seconds = now.at_ms.saturating_sub(before.at_ms) as f64 / 1_000.0;
-                        let bytes = now.sent_bytes.saturating_sub(before.sent_bytes) as f64;
-                        (seconds > 0.0).then(|| (minutes(now.at_ms), bytes / 1_000.0 / seconds))
-                    })
-                    .collect()
-            }),
+            &each(runs, |figures| figures.samples.windows(2).filter_map(rate).collect()),
         ),
     );
     section(
+        page,
         "What is stored",
         "Kilobytes of keys and values on a disk, mean over all devices: entries, what was decided about \
          members, and what objects look like.",
-        lines(
-            &time,
-            &Axis { title: "kB on a disk", log: false },
-            &each(&|figures| {
-                let samples = figures.samples.iter();
-                samples.map(|it| (minutes(it.at_ms), it.disk_bytes_mean as f64 / 1_000.0)).collect()
-            }),
-        ),
+        &sampled(runs, "kB on a disk", |it| it.disk_bytes_mean as f64 / 1_000.0),
     );
 }
 

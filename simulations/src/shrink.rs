@@ -4,7 +4,7 @@
 //! kinder or smaller, and kept so if the run still fails; again, until nothing helps. No search but this one: a run
 //! that is changed is another run, so there is no telling which change will keep the failure.
 
-use crate::plan::{NEVER, Plan};
+use crate::plan::{NEVER, Plan, Scene};
 use crate::world::{Report, World};
 
 /// Shortest storm that is tried, in milliseconds.
@@ -65,65 +65,76 @@ fn candidates(plan: &Plan) -> Vec<(String, Plan)> {
             offer(format!("a storm of {} s", storm_ms / 1_000), &|it| it.storm_ms = storm_ms);
         }
     }
-    if plan.scene.is_none() {
-        offer("no device that comes late".to_owned(), &|it| it.late_devices = 0);
-        if plan.devices > 2 {
-            offer(format!("{} devices", plan.devices - 1), &|it| {
-                it.devices -= 1;
-                it.liars.retain(|(liar, _)| *liar < it.devices);
-            });
-        }
-        if plan.spaces > 1 {
-            offer(format!("{} spaces", plan.spaces - 1), &|it| it.spaces -= 1);
-        }
-        offer("each linked with each".to_owned(), &|it| it.chain = false);
-        offer("members stay".to_owned(), &|it| it.govern_every_ms = NEVER);
-        offer("clocks that are right".to_owned(), &|it| it.skew_ms_max = 0);
-        offer("one version".to_owned(), &|it| {
-            it.older_devices = 0;
-            it.newer_devices = 0;
-        });
-        for (n, (device, lies)) in plan.liars.iter().enumerate() {
-            offer(format!("device {device} does not lie"), &|it| drop(it.liars.remove(n)));
-            for (at, lie) in lies.iter().enumerate() {
-                if lies.len() > 1 {
-                    offer(format!("device {device} without {lie:?}"), &|it| {
-                        it.liars[n].1.remove(at);
-                    });
-                }
-            }
-        }
+    match &plan.scene {
+        None => smaller_chaos(plan, &mut offer),
+        Some(scene) => smaller_scene(scene, &mut offer),
     }
     offer("no stranger".to_owned(), &|it| it.stranger = false);
     for (name, faults) in plan.faults.without_each() {
         offer(format!("no {name}"), &|it| it.faults = faults.clone());
     }
-    if let Some(scene) = &plan.scene {
-        for (n, occasion) in scene.occasions.iter().enumerate() {
-            offer(format!("no {}", occasion.deed.told().0), &|it| {
-                if let Some(scene) = &mut it.scene {
-                    scene.occasions.remove(n);
-                }
-            });
-        }
-        for (n, group) in scene.groups.iter().enumerate() {
-            for at in 0..group.work.len() {
-                offer(format!("{} do less", group.name), &|it| {
-                    if let Some(scene) = &mut it.scene {
-                        scene.groups[n].work.remove(at);
-                    }
-                });
-            }
-            for at in 0..group.lies.len() {
-                offer(format!("{} without a lie", group.name), &|it| {
-                    if let Some(scene) = &mut it.scene {
-                        scene.groups[n].lies.remove(at);
-                    }
+    all
+}
+
+/// Takes a name for a step and what it does to a plan.
+type Offer<'a> = dyn FnMut(String, &dyn Fn(&mut Plan)) + 'a;
+
+/// Fewer devices and spaces, which are all alike.
+fn smaller_chaos(plan: &Plan, offer: &mut Offer<'_>) {
+    offer("no device that comes late".to_owned(), &|it| it.late_devices = 0);
+    if plan.devices > 2 {
+        offer(format!("{} devices", plan.devices - 1), &|it| {
+            it.devices -= 1;
+            it.liars.retain(|(liar, _)| *liar < it.devices);
+        });
+    }
+    if plan.spaces > 1 {
+        offer(format!("{} spaces", plan.spaces - 1), &|it| it.spaces -= 1);
+    }
+    offer("each linked with each".to_owned(), &|it| it.chain = false);
+    offer("members stay".to_owned(), &|it| it.govern_every_ms = NEVER);
+    offer("clocks that are right".to_owned(), &|it| it.skew_ms_max = 0);
+    offer("one version".to_owned(), &|it| {
+        it.older_devices = 0;
+        it.newer_devices = 0;
+    });
+    for (n, (device, lies)) in plan.liars.iter().enumerate() {
+        offer(format!("device {device} does not lie"), &|it| drop(it.liars.remove(n)));
+        for (at, lie) in lies.iter().enumerate() {
+            if lies.len() > 1 {
+                offer(format!("device {device} without {lie:?}"), &|it| {
+                    it.liars[n].1.remove(at);
                 });
             }
         }
     }
-    all
+}
+
+/// Fewer things that happen and that people do.
+fn smaller_scene(scene: &Scene, offer: &mut Offer<'_>) {
+    for (n, occasion) in scene.occasions.iter().enumerate() {
+        offer(format!("no {}", occasion.deed.told().0), &|it| {
+            if let Some(scene) = &mut it.scene {
+                scene.occasions.remove(n);
+            }
+        });
+    }
+    for (n, group) in scene.groups.iter().enumerate() {
+        for at in 0..group.work.len() {
+            offer(format!("{} do less", group.name), &|it| {
+                if let Some(scene) = &mut it.scene {
+                    scene.groups[n].work.remove(at);
+                }
+            });
+        }
+        for at in 0..group.lies.len() {
+            offer(format!("{} without a lie", group.name), &|it| {
+                if let Some(scene) = &mut it.scene {
+                    scene.groups[n].lies.remove(at);
+                }
+            });
+        }
+    }
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn a_run_that_fails_is_made_smaller_saved_and_replayed_to_the_same_trace() {
     assert_eq!(output.status.code(), Some(1), "it still fails");
     assert_eq!(json(&output)["same_trace"], true);
     let story = std::fs::read_to_string(folder.0.join("story.txt")).unwrap();
-    assert!(story.contains("has written entry") && story.contains("FAILED expectation"), "{story}");
+    assert!(story.contains("are linked") && story.contains("FAILED expectation"), "{story}");
 }
 
 #[test]

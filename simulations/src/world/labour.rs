@@ -56,7 +56,7 @@ impl World {
         self.write(device, space, edits);
     }
 
-    fn ready(&self, device: usize, space: SpaceId) -> bool {
+    pub(super) fn ready(&self, device: usize, space: SpaceId) -> bool {
         let replica = self.devices[device].replica.as_ref();
         replica.and_then(|replica| replica.space(space)).is_some_and(|view| view.ready)
     }
@@ -111,7 +111,7 @@ impl World {
         }
     }
 
-    fn work(&mut self, device: usize, space: SpaceId, work: Work, begins: bool) {
+    pub(super) fn work(&mut self, device: usize, space: SpaceId, work: Work, begins: bool) {
         let drawn = self.rng.next_u64();
         match work {
             Work::Mixed => self.edit_anything(device),

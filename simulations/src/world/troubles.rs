@@ -7,7 +7,7 @@ use meshwork_protocol::{Governance, LinkId, Wish};
 use rand_core::Rng as _;
 
 use super::{NEVER, Part, What, World};
-use crate::plan::{Deed, Lie, Online, Version};
+use crate::plan::{Deed, Lie, Online, Version, Work};
 
 /// Times a flapping link goes down.
 const FLAPS: u32 = 10;
@@ -58,7 +58,10 @@ impl World {
     }
 
     fn fate_about(&mut self, mean_ms: u64) -> u64 {
-        if mean_ms == NEVER { NEVER } else { self.fate.next_u64() % (mean_ms * 2) + 1 }
+        if mean_ms == NEVER {
+            return NEVER;
+        }
+        (self.fate.next_u64() % mean_ms.saturating_mul(2).max(1)).saturating_add(1)
     }
 
     /// Whether nothing goes from one device to another.
@@ -354,12 +357,20 @@ impl World {
         self.go_away(n, 500);
     }
 
-    /// The twin of a device links with half of those it may link with; the device keeps the others.
+    /// A device and its twin both write something before they can hear of each other, which makes their log fork; then
+    /// the twin links with half of the others.
     fn start_twin(&mut self, n: usize) {
         if self.devices[n].replica.is_none() || !self.storming() {
             return;
         }
         let twin = self.clone_device(n);
+        for (place, space) in self.spaces.clone().into_iter().enumerate() {
+            for one in [twin, n] {
+                if self.shares[place].contains(&n) && self.ready(one, space) {
+                    self.work(one, space, Work::Count, true);
+                }
+            }
+        }
         let others: Vec<usize> = (0..self.members()).filter(|far| *far != n).collect();
         for far in others.into_iter().filter(|far| far % 2 == 1) {
             self.after(1, What::Dial { from: twin, to: far });

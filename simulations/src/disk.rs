@@ -69,7 +69,7 @@ impl CrashDisk {
         }
     }
 
-    /// Everything that was not durable becomes so: the machine is shut down in good order.
+    /// Everything that is there becomes durable: the machine is shut down in good order, or a store is opened.
     pub fn sync(&self) {
         let mut state = self.locked();
         state.sync();

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 800.0;
-const HEIGHT: f64 = 260.0;
+const HEIGHT: f64 = 276.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 16.0;
-const TOP: f64 = 26.0;
+const RIGHT: f64 = 30.0;
+const TOP: f64 = 42.0;
 const BOTTOM: f64 = 44.0;
 
 /// What an axis shows, and whether each mark is ten times the last.
@@ -144,7 +144,7 @@ pub(super) fn lines(x_axis: &Axis, y_axis: &Axis, lines: &[Line]) -> String {
                 svg,
                 "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{}\">{name}</text>",
                 WIDTH - RIGHT,
-                TOP - 12.0 + 15.0 * n as f64,
+                TOP - 28.0 + 15.0 * n as f64,
                 line.colour
             );
         }

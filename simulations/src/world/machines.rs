@@ -259,6 +259,9 @@ impl World {
         let now = self.clock(n);
         let device = &mut self.devices[n];
         let store = device.disk.clone();
+        if !store.is_full() {
+            store.sync();
+        }
         let name = format!("secret device {n}");
         match Replica::open(store, device.identity.clone(), &name, now, &mut device.rng) {
             Ok(mut replica) => {

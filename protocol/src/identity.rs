@@ -23,7 +23,9 @@ const KIND_CARD: u8 = 5;
 /// The secret keys of one device.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Identity {
-    seed: [u8; 32],
+    /// Wipes itself; holds the public key, which takes longer to compute than most inputs to handle.
+    #[zeroize(skip)]
+    signing: SigningKey,
     kem: [u8; 32],
     storage: [u8; 32],
     #[zeroize(skip)]
@@ -61,10 +63,11 @@ impl Identity {
         rng.fill_bytes(material.as_mut_slice());
         let (secret, public) = Kem::derive_keypair(material.as_slice());
         let kem: Zeroizing<[u8; 32]> = Zeroizing::new(secret.to_bytes().into());
-        let device = DeviceId(SigningKey::from_bytes(&seed).verifying_key().to_bytes());
+        let signing = SigningKey::from_bytes(&seed);
+        let device = DeviceId(signing.verifying_key().to_bytes());
         let sign = |message: &[u8]| root.sign(message).to_bytes();
         let card = DeviceCard::certify(member, None, device, public.to_bytes().into(), sign);
-        Self { seed: *seed, kem: *kem, storage: *storage, card }
+        Self { signing, kem: *kem, storage: *storage, card }
     }
 
     /// The bytes to keep in a private file: version, the three secrets, the card.
@@ -73,7 +76,7 @@ impl Identity {
         let card = envelope::wrap(VERSION, KIND_CARD, &self.card);
         let mut bytes = Zeroizing::new(Vec::with_capacity(97 + card.len()));
         bytes.push(VERSION);
-        bytes.extend_from_slice(&self.seed);
+        bytes.extend_from_slice(self.seed());
         bytes.extend_from_slice(&self.kem);
         bytes.extend_from_slice(&self.storage);
         bytes.extend_from_slice(&card);
@@ -89,7 +92,8 @@ impl Identity {
         let (storage, rest) = rest.split_first_chunk::<32>()?;
         <Kem as hpke::Kem>::PrivateKey::from_bytes(kem).ok()?;
         let card: DeviceCard = envelope::open(VERSION, KIND_CARD, rest)?;
-        let identity = Self { seed: *seed, kem: *kem, storage: *storage, card };
+        let signing = SigningKey::from_bytes(seed);
+        let identity = Self { signing, kem: *kem, storage: *storage, card };
         let card = &identity.card;
         let own = card.device == identity.device() && card.kem == identity.kem_public();
         (own && card.certified()).then_some(identity)
@@ -98,7 +102,7 @@ impl Identity {
     /// The public name of this device.
     #[must_use]
     pub fn device(&self) -> DeviceId {
-        DeviceId(self.signing().verifying_key().to_bytes())
+        DeviceId(self.signing.verifying_key().to_bytes())
     }
 
     /// The member whose device this is.
@@ -136,11 +140,11 @@ impl Identity {
     /// The Ed25519 secret, for the transport that must prove the same identity.
     #[must_use]
     pub fn seed(&self) -> &[u8; 32] {
-        &self.seed
+        self.signing.as_bytes()
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.signing().sign(message).to_bytes()
+        self.signing.sign(message).to_bytes()
     }
 
     pub(crate) fn kem_secret(&self) -> &[u8; 32] {
@@ -155,10 +159,6 @@ impl Identity {
 
     pub(crate) fn storage_key(&self) -> &[u8; 32] {
         &self.storage
-    }
-
-    fn signing(&self) -> SigningKey {
-        SigningKey::from_bytes(&self.seed)
     }
 }
 

@@ -408,6 +408,10 @@ impl Space {
         }
         self.within_bounds(writer, &run)?;
         self.store(&run, writer, turn);
+        if run.log() == self.own_log {
+            // This disk is an older one, or there is a second: what else was written in the log may not be here yet.
+            self.start_another_log(turn);
+        }
         turn.counters.entries_received += last - head.seq;
         turn.counters.entries_duplicate += (head.seq + 1) - run.first();
         let mut visible = self.apply_run(&run, turn);
@@ -642,16 +646,16 @@ impl Space {
                 *log == opened.log
                     || match self.logs.get(log) {
                         Some(known) => known.applied >= (*seq).min(known.limit()),
-                        None => self.never_comes(*log),
+                        None => self.void_from_the_start(*log),
                     }
             })
         })
     }
 
-    /// Whether nothing of a log that is not here counts, so that nobody may ever send it: it was forked at once.
-    fn never_comes(&self, log: LogId) -> bool {
-        let mut forks = self.membership.roster().forks.iter().filter(|(_, head)| head.seq == 0);
-        forks.any(|((device, incarnation), _)| {
+    /// Whether nothing of a log counts that is not here, since it is forked at its first entry: nobody will send it.
+    fn void_from_the_start(&self, log: LogId) -> bool {
+        let places = self.membership.roster().limits.iter();
+        places.filter(|(_, head)| head.seq == 0).any(|((device, incarnation), _)| {
             LogOpening { device: *device, incarnation: *incarnation }.log(self.pseudonym) == log
         })
     }

@@ -204,6 +204,32 @@ fn a_revoked_ticket_lets_nobody_in() {
     assert!(!mesh.devices[late].replica.space(space).unwrap().ready);
 }
 
+/// A disk that was put back as it once was: what its device wrote since comes back from the others.
+#[test]
+fn who_is_sent_entries_of_its_own_log_writes_on_in_another() {
+    let (mut mesh, space) = members(2);
+    mesh.connect(0, 1);
+    mesh.edit(1, space, "n", Kind::Counter, Edit::Increment(1));
+    mesh.disconnect(0, 1);
+    let older = mesh.clone_device(1);
+    mesh.connect(0, 1);
+    for _ in 0..3 {
+        mesh.edit(1, space, "n", Kind::Counter, Edit::Increment(1));
+    }
+    mesh.disconnect(0, 1);
+    let own_log = |mesh: &Mesh| mesh.devices[older].replica.space(space).unwrap().own_log;
+    let before = own_log(&mesh);
+    mesh.connect(0, older);
+    assert_ne!(own_log(&mesh), before);
+    mesh.edit(older, space, "n", Kind::Counter, Edit::Increment(1));
+    for n in [0, older] {
+        assert_eq!(mesh.value(n, space, "n"), Some(Value::Int(5)));
+        let forked = mesh.devices[n].events.iter().any(|it| matches!(it, Event::Forked { .. }));
+        assert!(!forked, "there is nothing to prove");
+    }
+    assert_eq!(mesh.digest(0, space), mesh.digest(older, space));
+}
+
 #[test]
 fn a_fork_is_proven_to_everybody_and_the_log_ends_there() {
     let (mut mesh, space) = members(4);

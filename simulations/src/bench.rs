@@ -11,10 +11,12 @@ use serde::Serialize;
 
 mod lab;
 mod members;
+mod simulator;
 mod spread;
 
 use lab::{LATENCY_MS, Lab, Traffic};
 pub use members::{Decision, Removal};
+pub use simulator::{Simulator, simulator};
 pub use spread::{Churn, Spread, spread};
 
 /// What a run measures.

@@ -5,22 +5,25 @@
 //! forget what was not synced. First anything may fail, then everything heals and must converge.
 //! Invariant: nothing here reads a clock but the program's progress report and `bench`. Not here: sockets, threads.
 
+pub mod baseline;
 pub mod bench;
-mod bytes;
 mod check;
 mod disk;
-mod ledger;
-mod mischief;
+pub mod engine;
+pub mod figures;
 mod people;
-mod plan;
+pub mod plan;
 #[cfg(feature = "planted")]
 pub mod planted;
+pub mod report;
+pub mod saved;
+pub mod scenario;
+pub mod shrink;
 pub mod swarm;
 mod world;
 
 pub use check::Violation;
-pub use disk::CrashDisk;
-pub use mischief::{Guest, Mischief};
+pub use disk::{CrashDisk, Image};
 pub use plan::{Faults, Plan};
 pub use world::{Report, World};
 

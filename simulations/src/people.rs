@@ -9,17 +9,12 @@ use rand_core::Rng;
 /// The set to which every device adds a marker for each of its edits: what was granted must be found.
 pub(crate) const MARKERS: &str = "markers";
 
-/// The counter of a space.
-pub(crate) const VISITS: &str = "visits";
-
 /// What was granted: for each space the markers that are durable somewhere.
 #[derive(Debug, Default)]
 pub(crate) struct Promises {
     asked: BTreeMap<(usize, WishId), (SpaceId, String)>,
     granted: BTreeMap<SpaceId, BTreeSet<String>>,
     next: u64,
-    /// By space: the sum of all increments that were granted.
-    counted: BTreeMap<SpaceId, i64>,
 }
 
 impl Promises {
@@ -37,22 +32,29 @@ impl Promises {
         }
     }
 
-    /// Notes that an increment was granted.
-    pub(crate) fn count_on(&mut self, space: SpaceId, by: i64) {
-        *self.counted.entry(space).or_default() += by;
+    /// What was asked for under a wish is promised by nobody.
+    pub(crate) fn refuse(&mut self, device: usize, wish: WishId) {
+        self.asked.remove(&(device, wish));
     }
 
-    /// What the counter of a space must say, if everything that was written was granted.
-    pub(crate) fn counted(&self, space: SpaceId) -> i64 {
-        self.counted.get(&space).copied().unwrap_or(0)
+    /// How many edits have been asked for so far.
+    pub(crate) fn asked(&self) -> u64 {
+        self.next
+    }
+
+    /// A device has lost what it was granted after so many edits had been asked for.
+    pub(crate) fn forget(&mut self, device: usize, asked: u64) {
+        let lost = |marker: &String| {
+            let (by, number) = marker.strip_prefix('d').and_then(|it| it.split_once('-'))?;
+            Some(by.parse() == Ok(device) && number.parse::<u64>().ok()? > asked)
+        };
+        for markers in self.granted.values_mut() {
+            markers.retain(|marker| lost(marker) != Some(true));
+        }
     }
 
     pub(crate) fn granted(&self, space: SpaceId) -> impl Iterator<Item = &String> {
         self.granted.get(&space).into_iter().flatten()
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.granted.values().map(BTreeSet::len).sum()
     }
 }
 
@@ -63,26 +65,26 @@ pub(crate) fn edits(
     length: impl Fn(&str) -> usize,
 ) -> Vec<ObjectEdit> {
     let pick = |rng: &mut dyn Rng, n: u32| rng.next_u32() % n;
-    let named =
+    let target =
         |name: &str, kind: Kind| Target::Named { name: name.to_owned(), shape: kind.into() };
     let mut edits = vec![ObjectEdit {
-        target: named(MARKERS, Kind::Set),
+        target: target(MARKERS, Kind::Set),
         action: Action::Change(Edit::Add(Value::Text(marker.clone()))),
     }];
     let n = pick(rng, 3);
     let (target, action) = match pick(rng, 9) {
-        0 => (named("title", Kind::Register), Action::Change(Edit::Set(marker.into()))),
+        0 => (target("title", Kind::Register), Action::Change(Edit::Set(marker.into()))),
         1 => {
             let edit = Edit::Put { key: format!("k{n}"), value: marker.into() };
-            (named("settings", Kind::Map), Action::Change(edit))
+            (target("settings", Kind::Map), Action::Change(edit))
         }
         2 => {
             let edit = Edit::Remove { key: format!("k{n}") };
-            (named("settings", Kind::Map), Action::Change(edit))
+            (target("settings", Kind::Map), Action::Change(edit))
         }
         3 => {
             let by = i64::from(pick(rng, 20)) - 10;
-            (named(VISITS, Kind::Counter), Action::Change(Edit::Increment(by)))
+            (target("visits", Kind::Counter), Action::Change(Edit::Increment(by)))
         }
         4 | 5 => {
             let name = format!("notes{n}");
@@ -90,18 +92,24 @@ pub(crate) fn edits(
             let at = pick(rng, 1 + u32::try_from(length).unwrap_or(0)) as usize;
             let delete = (pick(rng, 4) as usize).min(length - at);
             let edit = Edit::Splice { at, delete, insert: marker };
-            (named(&name, Kind::Text), Action::Change(edit))
+            (target(&name, Kind::Text), Action::Change(edit))
         }
         6 => {
             let content = format!("file {}", pick(rng, 2));
             (Target::File { name: format!("file{n}.md"), content }, Action::Create)
         }
-        7 => (named(&format!("notes{n}"), Kind::Text), Action::Delete),
+        7 => (target(&format!("notes{n}"), Kind::Text), Action::Delete),
         _ => {
             let name = format!("notes{}", pick(rng, 3));
-            (named(&format!("notes{n}"), Kind::Text), Action::Rename(name))
+            (target(&format!("notes{n}"), Kind::Text), Action::Rename(name))
         }
     };
     edits.push(ObjectEdit { target, action });
     edits
+}
+
+/// One change of an object.
+pub(crate) fn named(name: &str, kind: Kind, edit: Edit) -> ObjectEdit {
+    let target = Target::Named { name: name.to_owned(), shape: kind.into() };
+    ObjectEdit { target, action: Action::Change(edit) }
 }

@@ -137,6 +137,14 @@ impl Op {
         Self { id, author, deps, body, bytes }
     }
 
+    /// The id of what claims to be an operation; nothing of it is verified.
+    pub(crate) fn id_of(bytes: &[u8]) -> Option<OpId> {
+        if bytes.len() > limits::OP_BYTES_MAX {
+            return None;
+        }
+        envelope::open::<Signed>(VERSION, KIND_OP, bytes).map(|signed| op_id(&signed.payload))
+    }
+
     /// Decodes an operation of `space` and verifies its signature and what it proves by itself.
     pub(crate) fn verify(
         space: SpaceId,

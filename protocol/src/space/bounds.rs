@@ -132,14 +132,13 @@ impl Space {
     fn leave_bounded_log(&mut self, turn: &mut Turn<'_>) {
         let bound = self.membership.roster().limit(self.own);
         let may = self.membership.roster().may(self.own.device, Role::Write);
-        if !may || bound == Limit::Free || planted::is(Bug::CutLogKept) {
-            return;
+        if may && bound != Limit::Free && !planted::is(Bug::CutLogKept) {
+            self.start_another_log(turn);
         }
-        self.start_log(turn);
     }
 
-    /// Starts another log, which depends on nothing that the old one says.
-    pub(super) fn start_log(&mut self, turn: &mut Turn<'_>) {
+    /// Writes on in a log that nobody has written in.
+    pub(super) fn start_another_log(&mut self, turn: &mut Turn<'_>) {
         let incarnation = rand_core::Rng::next_u64(&mut *turn.rng);
         self.own = LogOpening { device: self.own.device, incarnation };
         self.own_log = self.own.log(self.pseudonym);

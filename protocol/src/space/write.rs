@@ -133,10 +133,6 @@ impl Space {
         if !may && !planted::is(Bug::ReaderWrites) {
             return Err(Refusal::NotAllowed { needs: Role::Write });
         }
-        // A disk that was put back has forgotten entries of its own, which come back and wait for what they build on.
-        if self.logs.get(&self.own_log).is_some_and(|log| log.applied < log.head.seq) {
-            self.start_log(turn);
-        }
         let epoch = self.epoch(turn).ok_or(Refusal::NotReady)?;
         self.time = self.time.tick(turn.now.0);
         Ok(Draft {

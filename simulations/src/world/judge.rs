@@ -1,14 +1,19 @@
 //! The end of a world: whether all agree, and whether what was promised is there.
+//!
+//! What is said of a violation is meant for a person: which devices differ, the first entry that one lacks and who
+//! wrote it, what keeps them apart by their own word, or the first object that looks different and how.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_crdt::{Object, Value};
-use meshwork_protocol::{Replica, SpaceId};
+use meshwork_protocol::{LogId, Replica, SpaceId};
 
-use super::World;
+use super::{NEVER, Part, World};
 use crate::check::leaks;
-use crate::mischief::Guest;
-use crate::people::{MARKERS, VISITS};
+use crate::people::MARKERS;
+
+/// How much of each log a device contains.
+type Frontier = BTreeMap<LogId, u64>;
 
 impl World {
     /// Whether all members hold and show the same.
@@ -17,86 +22,127 @@ impl World {
     }
 
     fn disagreement(&mut self) -> Option<String> {
+        // What is held is quick to compare; what is shown is compared when all hold the same.
         for space in self.spaces.clone() {
-            let mut first: Option<Vec<(String, u64)>> = None;
-            let (mut forgets, mut older) = (false, None);
-            for n in 0..self.members() {
-                let Some(replica) = &mut self.devices[n].replica else {
-                    return Some(format!("device {n} is down"));
-                };
-                let Some(view) = replica.space(space).filter(|view| view.ready) else {
-                    return Some(format!("device {n} has not been let into {space:?}"));
-                };
-                // Of a log that was forked at once some know, and nobody shows anything.
-                let logs = view.logs.iter().filter(|log| log.seq > 0);
-                let logs: Vec<(String, u64)> =
-                    logs.map(|log| (log.log.to_string(), log.applied)).collect();
-                if n == 0 && self.plan.govern_every_ms != u64::MAX && view.quarantined > 0 {
-                    return Some(format!("{} entries are in quarantine", view.quarantined));
-                }
-                forgets |= !view.keeps_history;
-                older = older.or((view.older > 0).then_some((n, view.older)));
-                if view.waiting > 0 {
-                    return Some(format!("device {n} waits with {} entries", view.waiting));
-                }
-                match &first {
-                    None => first = Some(logs),
-                    Some(there) if *there != logs => {
-                        return Some(first_log_that_differs(n, &logs, there));
-                    }
-                    Some(_) => {}
-                }
-            }
-            // Where somebody forgets, its neighbours may find nobody who remembers.
-            if let Some((n, entries)) = older.filter(|_| !forgets) {
-                return Some(format!("device {n} lacks {entries} older entries"));
+            if let Some(unsettled) = self.unsettled(space) {
+                return Some(unsettled);
             }
         }
-        self.spaces.clone().into_iter().find_map(|space| {
-            self.different_states(space).or_else(|| self.different_presence(space))
-        })
+        self.spaces.clone().into_iter().find_map(|space| self.differing(space))
     }
 
-    /// Whether devices that hold the same show different things, in words.
-    fn different_states(&mut self, space: SpaceId) -> Option<String> {
-        let mut first = None;
-        for n in 0..self.members() {
-            let replica = self.devices[n].replica.as_mut()?;
+    /// Who does not hold what the others hold, in words.
+    fn unsettled(&mut self, space: SpaceId) -> Option<String> {
+        let governed = self.plan.govern_every_ms != NEVER || self.troubled_members();
+        let mut first: Option<(usize, Frontier)> = None;
+        let (mut forgets, mut older) = (false, None);
+        for n in self.sharers(space) {
+            let Some(replica) = &self.devices[n].replica else {
+                return Some(format!("device {n} is down"));
+            };
+            let Some(view) = replica.space(space).filter(|view| view.ready) else {
+                let why = self.why(n, space);
+                return Some(format!("device {n} has not been let into {space}{why}"));
+            };
+            if first.is_none() && governed && view.quarantined > 0 {
+                return Some(format!("{} entries are in quarantine", view.quarantined));
+            }
+            forgets |= !view.keeps_history;
+            older = older.or((view.older > 0).then_some((n, view.older)));
+            if view.waiting > 0 {
+                let (waiting, why) = (view.waiting, self.why(n, space));
+                return Some(format!("device {n} waits with {waiting} entries{why}"));
+            }
+            // A log of which nothing counts may be known to some and not to others.
+            let counted = view.logs.iter().filter(|log| log.applied > 0);
+            let logs: Frontier = counted.map(|log| (log.log, log.applied)).collect();
+            match &first {
+                None => first = Some((n, logs)),
+                Some((other, there)) if *there != logs => {
+                    let (other, there) = (*other, there.clone());
+                    return Some(self.first_lack(space, (other, &there), (n, &logs)));
+                }
+                Some(_) => {}
+            }
+        }
+        // Where somebody forgets, its neighbours may find nobody who remembers.
+        let (n, entries) = older.filter(|_| !forgets)?;
+        Some(format!("device {n} lacks {entries} older entries"))
+    }
+
+    /// The first entry that one of two devices lacks, in words.
+    fn first_lack(
+        &mut self,
+        space: SpaceId,
+        a: (usize, &Frontier),
+        b: (usize, &Frontier),
+    ) -> String {
+        let logs: BTreeSet<LogId> = a.1.keys().chain(b.1.keys()).copied().collect();
+        let lacks = logs.into_iter().find_map(|log| {
+            let [left, right] = [a.1, b.1].map(|logs| logs.get(&log).copied().unwrap_or(0));
+            match left.cmp(&right) {
+                std::cmp::Ordering::Less => Some((a.0, b.0, log, left + 1, right)),
+                std::cmp::Ordering::Greater => Some((b.0, a.0, log, right + 1, left)),
+                std::cmp::Ordering::Equal => None,
+            }
+        });
+        let Some((poor, rich, log, from, to)) = lacks else {
+            return format!("devices {} and {} know different logs", a.0, b.0);
+        };
+        let views = self.devices[rich].replica.as_ref().and_then(|replica| replica.space(space));
+        let author = views.and_then(|view| view.logs.into_iter().find(|it| it.log == log));
+        let author = author.and_then(|it| self.numbers.get(&it.device).copied());
+        let author = author.map_or("somebody".to_owned(), |n| format!("device {n}"));
+        let why = self.why(poor, space);
+        format!(
+            "device {poor} lacks entries {from} to {to} that {author} wrote and device {rich} holds \
+             (log {log}){why}"
+        )
+    }
+
+    /// What keeps a device from having everything, by its own word.
+    fn why(&mut self, n: usize, space: SpaceId) -> String {
+        let now = self.clock(n);
+        let Some(replica) = &mut self.devices[n].replica else { return String::new() };
+        let Ok(Some(why)) = replica.why(space, now) else { return String::new() };
+        let mut words: Vec<String> = why.here.iter().map(|here| format!("{here:?}")).collect();
+        for peer in why.peers.iter().filter(|peer| !peer.causes.is_empty()) {
+            let far = self.numbers.get(&peer.device).copied();
+            let far = far.map_or("a stranger".to_owned(), |far| format!("device {far}"));
+            words.push(format!("with {far}: {:?}", peer.causes));
+        }
+        if words.is_empty() { String::new() } else { format!("; it says: {}", words.join("; ")) }
+    }
+
+    /// Who shows something else than the others though it holds the same, in words.
+    fn differing(&mut self, space: SpaceId) -> Option<String> {
+        let mut first: Option<(usize, [u8; 32])> = None;
+        for n in self.sharers(space) {
+            if self.relays(n) {
+                continue;
+            }
+            let Some(replica) = &mut self.devices[n].replica else { continue };
             let digest = match replica.digest(space) {
                 Ok(Some(digest)) => digest,
                 other => return Some(format!("device {n}: {other:?}")),
             };
-            if *first.get_or_insert(digest) != digest {
-                let what = self.first_difference(space, n);
-                return Some(format!(
-                    "devices 0 and {n} show different things with the same entries: {what}"
-                ));
-            }
-        }
-        None
-    }
-
-    /// Whether somebody is not shown as present with what it said last, in words.
-    fn different_presence(&self, space: SpaceId) -> Option<String> {
-        for ((device, at), number) in &self.scheme.presented {
-            for n in (0..self.members()).filter(|_| *at == space) {
-                let shown = self.devices[n].replica.as_ref()?.presences(space).unwrap_or_default();
-                let of = shown.into_iter().find(|known| known.device == self.id(*device));
-                let value = of.map(|known| known.value);
-                if value.as_deref() != Some(number.to_string().as_bytes()) {
+            match first {
+                None => first = Some((n, digest)),
+                Some((other, there)) if there != digest => {
+                    let what = self.first_difference(space, other, n);
                     return Some(format!(
-                        "device {n} shows {value:?} as the presence of device {device}, which last \
-                         said {number}"
+                        "devices {other} and {n} show different things with the same entries: {what}"
                     ));
                 }
+                Some(_) => {}
             }
         }
         None
     }
 
     /// The first object that two devices show differently, in words.
-    fn first_difference(&mut self, space: SpaceId, other: usize) -> String {
-        let [ours, theirs] = [0, other].map(|n| self.contents(n, space));
+    fn first_difference(&mut self, space: SpaceId, one: usize, other: usize) -> String {
+        let [ours, theirs] = [one, other].map(|n| self.contents(n, space));
         let names = ours.keys().chain(theirs.keys());
         let differs = names.filter(|name| ours.get(*name) != theirs.get(*name)).min();
         differs.map_or_else(
@@ -120,87 +166,52 @@ impl World {
         if !self.failures.is_empty() {
             return;
         }
-        // What is said anew all the time is on its way all the time.
-        self.scheme.presented.clear();
         if let Some(detail) = self.disagreement() {
             self.fail("convergence", detail);
             return;
         }
-        self.watch_rest();
-        self.judge_guest();
-        let members = self.devices.iter().take(self.members());
         let dropped = |replica: &Replica| replica.counters().frames_dropped;
-        let replayed = self.plan.mischief.replay_per_mille > 0;
-        // What a pest sends, and what comes again, is not what honest devices send.
-        if !self.plan.mischief.pest
-            && !replayed
-            && members
-                .filter_map(|device| device.replica.as_ref())
-                .any(|replica| dropped(replica) > 0)
-        {
+        let quiet = self.devices.iter().all(|device| device.lies.is_empty());
+        let members = self.devices.iter().filter(|device| device.part == Part::Member);
+        if quiet && members.filter_map(|device| device.replica.as_ref()).any(|it| dropped(it) > 0) {
             self.fail("honesty", "frames of honest devices came too fast for others");
         }
         for space in self.spaces.clone() {
-            let markers = self.markers(0, space);
-            let old = self.scheme.old_disk.map(|device| format!("d{device}-"));
-            let counts = |marker: &&String| old.as_ref().is_none_or(|old| !marker.starts_with(old));
-            let granted = self.promises.granted(space);
-            let lost = granted.filter(counts).find(|marker| !markers.contains(*marker)).cloned();
-            if let Some(marker) = lost {
-                self.fail("durability", format!("granted edit {marker} is gone from {space:?}"));
-            }
-        }
-        for space in self.spaces.clone() {
-            self.judge_values(space);
+            self.judge_promises(space);
         }
         let secrets = self.secrets();
         if let Some(leak) = leaks(&self.heard_by_stranger, &secrets) {
             self.failures.push(leak);
         }
+        self.judge_expectations();
     }
 
-    /// Equal states say the same, and the counter says what was counted.
-    fn judge_values(&mut self, space: SpaceId) {
-        for n in 1..self.members() {
-            let (ours, theirs) = (self.contents(0, space), self.contents(n, space));
-            if ours != theirs {
-                let what = self.first_difference(space, n);
-                self.fail("convergence", format!("devices 0 and {n} read differently: {what}"));
-                return;
+    /// What was granted in a space is there.
+    fn judge_promises(&mut self, space: SpaceId) {
+        let sharers = self.sharers(space);
+        let Some(reader) = sharers.iter().copied().find(|n| !self.relays(*n)) else { return };
+        // What somebody wrote into an object whose beginning lies behind a fork is there and does not show: then it
+        // is the entries alone that must not be missing.
+        if self.forks == 0 {
+            let markers = self.markers(reader, space);
+            let lost = self.promises.granted(space).find(|marker| !markers.contains(*marker));
+            if let Some(marker) = lost.cloned() {
+                self.fail("durability", format!("granted edit {marker} is gone from {space}"));
             }
         }
-        let sure = self.plan.faults.crash_every_ms == u64::MAX && self.scheme.old_disk.is_none();
-        let visits = self.contents(0, space).remove(VISITS);
-        if let (true, Some(Value::Int(visits))) = (sure, visits)
-            && visits != self.promises.counted(space)
-        {
-            let counted = self.promises.counted(space);
-            self.fail("durability", format!("a counter says {visits} where {counted} was counted"));
-        }
-    }
-
-    /// Who had no good ticket is not in; who came as a relay reads nothing.
-    fn judge_guest(&mut self) {
-        let (Some(guest), Some(space)) = (self.guest(), self.spaces.first().copied()) else {
-            return;
-        };
-        let id = self.id(guest);
-        let reads =
-            self.devices[guest].replica.as_ref().is_some_and(|r| !r.epochs(space).is_empty());
-        if self.plan.mischief.guest == Some(Guest::Relay) {
-            if reads && !self.scheme.promoted {
-                self.fail("secrecy", format!("device {guest} is a relay and was handed a key"));
-            }
-            return;
-        }
-        for n in 0..self.members() {
-            let members = self.devices[n].replica.as_ref().and_then(|r| r.members(space));
-            if members.is_some_and(|members| members.iter().any(|known| known.device == id)) {
-                let what = self.plan.mischief.guest;
-                self.fail(
-                    "rights",
-                    format!("device {n} has let a guest in whose ticket is {what:?}"),
+        let Some(replica) = &self.devices[reader].replica else { return };
+        let Some(view) = replica.space(space) else { return };
+        let held: Frontier = view.logs.iter().map(|log| (log.log, log.applied)).collect();
+        for n in sharers {
+            let granted = self.devices[n].granted_heads.iter().find(|((of, log), seq)| {
+                *of == space && held.get(log).copied().unwrap_or(0) < **seq
+            });
+            if let Some(((_, log), seq)) = granted {
+                let there = held.get(log).copied().unwrap_or(0);
+                let detail = format!(
+                    "device {n} was granted entry {seq} of {log}; device {reader} shows {there}"
                 );
+                self.fail("durability", detail);
                 return;
             }
         }
@@ -231,21 +242,4 @@ impl World {
         }
         secrets
     }
-}
-
-/// The first log of which two devices hold or show different parts, in words.
-fn first_log_that_differs(n: usize, here: &[(String, u64)], there: &[(String, u64)]) -> String {
-    let of = |logs: &[(String, u64)], log: &str| {
-        logs.iter().find(|(name, _)| name == log).map_or(0, |(_, applied)| *applied)
-    };
-    let logs = here.iter().chain(there).map(|(log, _)| log);
-    let differs = logs.filter(|log| of(here, log) != of(there, log)).min();
-    differs.map_or_else(
-        || format!("devices 0 and {n} list different logs"),
-        |log| {
-            let (ours, theirs) = (of(there, log), of(here, log));
-            let short: String = log.chars().take(8).collect();
-            format!("of log {short} device 0 shows {ours} entries and device {n} {theirs}")
-        },
-    )
 }

@@ -29,8 +29,9 @@ impl World {
         }
         let Some(replica) = &self.devices[device].replica else { return };
         let Some(view) = replica.space(space) else { return };
-        if choice == 10 && device > 0 {
-            // The founder keeps everything, so that nobody has to do without.
+        let founder = self.shares.iter().any(|share| share.first() == Some(&device));
+        if choice == 10 && !founder {
+            // Founders keep everything, so that nobody has to do without.
             self.wish(device, Wish::KeepHistory { space, keep: away_ms == u64::MAX });
             return;
         }
@@ -44,52 +45,53 @@ impl World {
             },
             _ => Governance::SetRole { member, role },
         };
-        let removes =
-            matches!(what, Governance::RemoveMember { .. } | Governance::RemoveDevice { .. });
-        if removes {
-            self.watch_removal(device, space, other);
-        }
-        self.note_adoption(&what);
-        if matches!(what, Governance::SetRole { .. }) && self.guest() == Some(other) {
-            self.scheme.promoted = true;
-        }
-        let granted = self.wish(device, Wish::Govern { space, what }).is_some();
-        if granted && removes && device != other && view.role < Some(Role::Admin) {
-            let role = view.role;
-            self.fail("rights", format!("device {device} takes device {other} out as {role:?}"));
-        }
+        self.wish(device, Wish::Govern { space, what });
     }
 
-    fn note_adoption(&mut self, what: &Governance) {
-        if let Governance::Adopt { log } = what {
-            self.watch_adoption(*log);
+    /// A device of a scene decides something about another that shares the space: a role, or that it is out.
+    pub(super) fn govern_once(&mut self, device: usize, space: SpaceId) {
+        let place = self.spaces.iter().position(|id| *id == space).unwrap_or(0);
+        let (drawn, share) = (self.rng.next_u32() as usize, self.shares[place].len());
+        let other = self.shares[place][drawn % share];
+        if other == device || Some(&other) == self.shares[place].first() {
+            return;
         }
+        let member = self.devices[other].identity.member();
+        let what = match drawn / share % 4 {
+            0 => Governance::RemoveMember { member },
+            1 => Governance::SetRole { member, role: Role::Read },
+            _ => Governance::SetRole { member, role: Role::Write },
+        };
+        self.wish(device, Wish::Govern { space, what });
     }
 
     /// The founder lets everybody in again who is out, lets everybody write, and adopts what is in quarantine: then
     /// nothing that was granted may be missing.
     pub(super) fn reunite(&mut self) {
         self.after(REUNITE_EVERY_MS, What::Reunite);
-        for space in self.spaces.clone() {
-            self.let_all_in(space);
-            self.let_all_write(space);
-            let view = self.devices[0].replica.as_ref().and_then(|replica| replica.space(space));
+        for (place, space) in self.spaces.clone().into_iter().enumerate() {
+            let Some(founder) = self.shares[place].first().copied() else { continue };
+            self.let_all_in(space, founder);
+            self.let_all_write(space, founder);
+            let replica = self.devices[founder].replica.as_ref();
+            let view = replica.and_then(|replica| replica.space(space));
             for what in view.iter().flat_map(quarantined) {
-                self.note_adoption(&what);
-                self.wish(0, Wish::Govern { space, what });
+                self.wish(founder, Wish::Govern { space, what });
             }
         }
     }
 
-    fn let_all_in(&mut self, space: SpaceId) {
-        let out: Vec<usize> = (1..self.members())
+    fn let_all_in(&mut self, space: SpaceId, founder: usize) {
+        let out: Vec<usize> = self
+            .sharers(space)
+            .into_iter()
             .filter(|n| {
                 let known = |at: usize, whom: usize| {
                     let replica = self.devices[at].replica.as_ref();
                     let members = replica.and_then(|replica| replica.members(space));
                     members.unwrap_or_default().iter().any(|m| m.device == self.id(whom))
                 };
-                !known(0, *n) && !known(*n, *n)
+                !known(founder, *n) && !known(*n, *n)
             })
             .collect();
         if out.is_empty() {
@@ -98,20 +100,20 @@ impl World {
         let (expires, uses) = (Time(u64::MAX), u32::try_from(out.len()).unwrap_or(1));
         let invite =
             Wish::Invite { space, role: Role::Write, expires, uses, addresses: Vec::new() };
-        if let Some(Outcome::Invited(ticket)) = self.wish(0, invite) {
+        if let Some(Outcome::Invited(ticket)) = self.wish(founder, invite) {
             for n in out {
                 self.wish(n, Wish::Join { ticket: ticket.clone() });
             }
         }
     }
 
-    fn let_all_write(&mut self, space: SpaceId) {
-        let Some(replica) = &self.devices[0].replica else { return };
+    fn let_all_write(&mut self, space: SpaceId, founder: usize) {
+        let Some(replica) = &self.devices[founder].replica else { return };
         for known in replica.members(space).unwrap_or_default() {
-            let guest = self.guest().is_some_and(|guest| self.id(guest) == known.device);
-            if known.role < Role::Write && !guest {
+            let relay = self.numbers.get(&known.device).is_some_and(|n| self.relays(*n));
+            if known.role < Role::Write && !relay {
                 let what = Governance::SetRole { member: known.member, role: Role::Write };
-                self.wish(0, Wish::Govern { space, what });
+                self.wish(founder, Wish::Govern { space, what });
             }
         }
     }

@@ -1,0 +1,95 @@
+//! The program as people and scripts use it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn sim(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_meshwork-sim"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
+    })
+}
+
+/// A folder of its own for each test, gone in the end.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const IMPOSSIBLE: &str = "name = \"a\"\nabout = \"b\"\nsafety = \"10 s\"\nliveness = \"1 min\"\n\
+    [[region]]\nname = \"here\"\n[[group]]\nname = \"all\"\ncount = 3\nregion = \"here\"\n\
+    work = [{ kind = \"count\", every = \"1 s\" }]\n[[space]]\nof = [\"all\"]\n\
+    [expect]\nsent_bytes_max = 1\n";
+
+#[test]
+fn a_run_that_fails_is_made_smaller_saved_and_replayed_to_the_same_trace() {
+    let folder = Folder::new("fails");
+    std::fs::write(folder.0.join("a.toml"), IMPOSSIBLE).unwrap();
+    let arguments = ["explore", "--scenario", "a.toml", "--seeds", "1", "--start", "7", "--json"];
+    let output = sim(&arguments, &folder.0);
+    assert_eq!(output.status.code(), Some(1));
+    let found = json(&output);
+    assert_eq!(found["seeds"], 1);
+    let failure = &found["failures"][0];
+    assert_eq!((&failure["seed"], &failure["invariant"]), (&7.into(), &"expectation".into()));
+    assert!(found["seeds_per_s"].as_f64().unwrap() > 0.0);
+    assert!(found["node_hours_per_cpu_hour"].as_f64().unwrap() > 0.0);
+    let file = failure["file"].as_str().unwrap();
+    assert!(file.ends_with("a-7-small.json") && folder.0.join("failures/a-7.json").exists());
+    let output = sim(&["replay", file, "--json", "--transcript", "story.txt"], &folder.0);
+    assert_eq!(output.status.code(), Some(1), "it still fails");
+    assert_eq!(json(&output)["same_trace"], true);
+    let story = std::fs::read_to_string(folder.0.join("story.txt")).unwrap();
+    assert!(story.contains("are linked") && story.contains("FAILED expectation"), "{story}");
+}
+
+#[test]
+fn a_report_is_written_with_json_beside_it_and_two_are_compared() {
+    let folder = Folder::new("report");
+    for (seed, page) in [("1", "one.html"), ("2", "two.html")] {
+        let arguments = ["run", "lan-of-3", "--small", "--seed", seed, "--report", page];
+        assert!(sim(&arguments, &folder.0).status.success());
+    }
+    let page = std::fs::read_to_string(folder.0.join("one.html")).unwrap();
+    assert!(
+        page.starts_with("<!doctype html>") && page.contains("How soon an entry is everywhere")
+    );
+    let output =
+        sim(&["report", "one.json", "two.json", "--out", "both.html", "--json"], &folder.0);
+    let rows = json(&output);
+    assert_eq!(rows["devices"], serde_json::json!([3, 3]));
+    assert!(std::fs::read_to_string(folder.0.join("both.html")).unwrap().contains("change</th>"));
+}
+
+#[test]
+fn a_scenario_that_is_wrong_is_refused_with_its_line() {
+    let folder = Folder::new("wrong");
+    let wrong = IMPOSSIBLE.replace("safety = \"10 s\"", "safety = \"soon\"");
+    std::fs::write(folder.0.join("a.toml"), wrong).unwrap();
+    let output = sim(&["run", "a.toml"], &folder.0);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("a.toml line 3: ") && told.contains("\"10 s\""), "{told}");
+    let output = sim(&["run", "no-such-scenario"], &folder.0);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("lan-of-3"));
+}

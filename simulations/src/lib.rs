@@ -28,5 +28,16 @@ pub use world::{Report, World};
 /// Runs one seed from beginning to end.
 #[must_use]
 pub fn run(seed: u64) -> Report {
-    World::new(Plan::draw(seed)).run()
+    run_plan(Plan::draw(seed))
+}
+
+/// Runs a plan from beginning to end. What panics on the way is a violation like any other.
+#[must_use]
+pub fn run_plan(plan: Plan) -> Report {
+    let world = std::panic::AssertUnwindSafe(|| World::new(plan.clone()).run());
+    std::panic::catch_unwind(world).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+        Report::panicked(plan, text)
+    })
 }

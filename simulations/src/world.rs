@@ -28,10 +28,10 @@ mod labour;
 mod lies;
 mod links;
 mod machines;
+mod measure;
 mod politics;
 mod story;
 mod troubles;
-mod watch;
 
 /// When worlds begin, in milliseconds since the Unix epoch: a midnight.
 const DAWN_MS: u64 = 19_675 * 86_400_000;
@@ -69,6 +69,23 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report of a run that did not come to its end.
+    pub(crate) fn panicked(plan: Plan, text: &str) -> Self {
+        Self {
+            plan,
+            converged: false,
+            trace_hash: String::new(),
+            events: 0,
+            virtual_ms: 0,
+            healed_ms: 0,
+            granted: 0,
+            crashes: 0,
+            forks: 0,
+            failures: vec![Violation::new("panic", text)],
+            figures: None,
+        }
+    }
+
     /// Hours that devices lived through in the world, all of them together.
     #[must_use]
     pub fn node_hours(&self) -> f64 {
@@ -183,7 +200,7 @@ pub struct World {
     damaged: bool,
     failures: Vec<Violation>,
     granted: usize,
-    watch: Option<watch::Watch>,
+    measure: Option<measure::Measure>,
     story: Option<Vec<String>>,
 }
 
@@ -224,7 +241,7 @@ impl World {
             .collect();
         let numbers = devices.iter().enumerate().map(|(n, it)| (it.identity.device(), n)).collect();
         Self {
-            faults: plan.faults.clone(),
+            faults: plan.faults,
             storm: true,
             rng,
             fate: ChaCha8Rng::seed_from_u64(plan.seed ^ 0x6661_7465),
@@ -250,7 +267,7 @@ impl World {
             damaged: false,
             failures: Vec::new(),
             granted: 0,
-            watch: scene.as_ref().map(|_| watch::Watch::new(members, plan.storm_ms)),
+            measure: scene.as_ref().map(|_| measure::Measure::new(members, plan.storm_ms)),
             story: None,
             scene,
             plan,

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 mod lab;
 mod members;
+pub mod newcomer;
 mod simulator;
 mod spread;
 
@@ -38,6 +39,8 @@ pub struct Figures {
     pub cold_sync_entries_per_s: f64,
     /// Entries of the cold sync.
     pub cold_sync_entries: u64,
+    /// A newcomer that is brought to the present by a snapshot, of half as many entries.
+    pub newcomer: newcomer::Newcomer,
     /// The frame of one character typed into a text, median; and the largest.
     pub keystroke_frame_bytes: usize,
     /// The largest frame of a typed character.
@@ -133,6 +136,8 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
     let spread = spreads(sizes.spread_nodes_max);
     say("cold sync");
     let (cold_sync_entries_per_s, payload_overhead_ratio) = cold_sync(sizes.cold_entries);
+    say("newcomer");
+    let newcomer = newcomer::newcomer(sizes.cold_entries / 2);
     say("one difference among many");
     let one_diff_in_1m = one_difference(sizes.many_entries, sizes.many_logs);
     Figures {
@@ -144,6 +149,7 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
         one_diff_in_1m,
         cold_sync_entries_per_s,
         cold_sync_entries: sizes.cold_entries,
+        newcomer,
         keystroke_frame_bytes,
         keystroke_frame_bytes_max,
         fork_found_exchanges,

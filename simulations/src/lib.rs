@@ -30,7 +30,12 @@ pub use world::{Report, World};
 /// Runs one seed from beginning to end. What panics on the way is a violation like any other.
 #[must_use]
 pub fn run(seed: u64) -> Report {
-    let plan = Plan::draw(seed);
+    run_plan(Plan::draw(seed))
+}
+
+/// Runs a plan from beginning to end. What panics on the way is a violation like any other.
+#[must_use]
+pub fn run_plan(plan: Plan) -> Report {
     let world = std::panic::AssertUnwindSafe(|| World::new(plan.clone()).run());
     std::panic::catch_unwind(world).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);

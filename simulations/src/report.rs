@@ -1,7 +1,7 @@
 //! A page about a run, or about two beside each other: one file, no script, nothing fetched from anywhere.
 //!
 //! The JSON of `run` in → HTML with inline SVG out. Written for somebody who has never seen one: each plot says what
-//! it shows and what to look for. Deliberately not here: measuring (`world/watch.rs`).
+//! it shows and what to look for. Deliberately not here: measuring (`world/measure.rs`).
 
 use std::fmt::Write as _;
 

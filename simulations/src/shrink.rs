@@ -5,7 +5,8 @@
 //! that is changed is another run, so there is no telling which change will keep the failure.
 
 use crate::plan::{NEVER, Plan, Scene};
-use crate::world::{Report, World};
+use crate::run_plan;
+use crate::world::Report;
 
 /// Shortest storm that is tried, in milliseconds.
 const STORM_MS_MIN: u64 = 1_000;
@@ -24,7 +25,7 @@ pub struct Shrunk {
 /// Makes a plan that failed smaller, within so many runs. `None` if it does not fail at all.
 #[must_use]
 pub fn shrink(plan: &Plan, runs_max: u64, say: &dyn Fn(&str)) -> Option<Shrunk> {
-    let report = World::new(plan.clone()).run();
+    let report = run_plan(plan.clone());
     let invariant = report.failures.first()?.invariant;
     let mut best = Shrunk { report, steps: Vec::new(), runs: 1 };
     loop {
@@ -34,7 +35,7 @@ pub fn shrink(plan: &Plan, runs_max: u64, say: &dyn Fn(&str)) -> Option<Shrunk> 
                 return Some(best);
             }
             best.runs += 1;
-            let report = World::new(plan).run();
+            let report = run_plan(plan);
             if report.failures.first().is_some_and(|failure| failure.invariant == invariant) {
                 say(&step);
                 best.steps.push(step);
@@ -71,7 +72,7 @@ fn candidates(plan: &Plan) -> Vec<(String, Plan)> {
     }
     offer("no stranger".to_owned(), &|it| it.stranger = false);
     for (name, faults) in plan.faults.without_each() {
-        offer(format!("no {name}"), &|it| it.faults = faults.clone());
+        offer(format!("no {name}"), &|it| it.faults = faults);
     }
     all
 }
@@ -141,6 +142,7 @@ fn smaller_scene(scene: &Scene, offer: &mut Offer<'_>) {
 mod tests {
     use super::*;
     use crate::plan::Expect;
+    use crate::world::World;
 
     /// A scenario that expects what cannot be fails for that alone, whatever else goes on in it.
     #[test]

@@ -28,10 +28,10 @@ mod labour;
 mod lies;
 mod links;
 mod machines;
+mod measure;
 mod politics;
 mod story;
 mod troubles;
-mod watch;
 
 /// When worlds begin, in milliseconds since the Unix epoch: a midnight.
 const DAWN_MS: u64 = 19_675 * 86_400_000;
@@ -200,7 +200,7 @@ pub struct World {
     damaged: bool,
     failures: Vec<Violation>,
     granted: usize,
-    watch: Option<watch::Watch>,
+    measure: Option<measure::Measure>,
     story: Option<Vec<String>>,
 }
 
@@ -241,7 +241,7 @@ impl World {
             .collect();
         let numbers = devices.iter().enumerate().map(|(n, it)| (it.identity.device(), n)).collect();
         Self {
-            faults: plan.faults.clone(),
+            faults: plan.faults,
             storm: true,
             rng,
             fate: ChaCha8Rng::seed_from_u64(plan.seed ^ 0x6661_7465),
@@ -267,7 +267,7 @@ impl World {
             damaged: false,
             failures: Vec::new(),
             granted: 0,
-            watch: scene.as_ref().map(|_| watch::Watch::new(members, plan.storm_ms)),
+            measure: scene.as_ref().map(|_| measure::Measure::new(members, plan.storm_ms)),
             story: None,
             scene,
             plan,

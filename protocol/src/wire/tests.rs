@@ -35,6 +35,14 @@ fn one_of_each() -> Vec<(&'static str, Frame)> {
         ("010704", Frame::Credit(Credit { granted: 1 << 14, sent: 9 })),
         ("010803", Frame::Spread(Spread { tag, number: 3, eager: true })),
         ("010902", Frame::Refused(Refused { tag, reason: JoinRefusal::UsedUp })),
+        (
+            "011208",
+            Frame::Snapshot(Snapshot {
+                tag,
+                about: Bringing::Part { sent: 1 << 14, part: Bytes(vec![8, 9]) },
+            }),
+        ),
+        ("011302", Frame::History(History { tag, wants: Vec::new() })),
         ("010a74", Frame::Next(Next { tag, number: 3, low: 255, ciphertext, signature })),
     ]
 }

@@ -9,7 +9,7 @@ pub const NEVER: u64 = u64::MAX;
 
 /// How unkind links and machines are. Percentages are of frames; times between things are means; what never
 /// happens has [`NEVER`] between, which is `null` in JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Faults {
     /// Frames that vanish.
@@ -138,7 +138,7 @@ impl Faults {
             ("loss", |f, n| f.loss_percent = n.loss_percent),
         ];
         let kinder = ways.into_iter().map(|(name, off)| {
-            let mut kinder = self.clone();
+            let mut kinder = *self;
             off(&mut kinder, &none);
             (name, kinder)
         });

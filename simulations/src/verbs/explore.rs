@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use meshwork_sim::saved::Saved;
 use meshwork_sim::shrink::shrink as make_smaller;
-use meshwork_sim::{Plan, Report, World};
+use meshwork_sim::{Plan, Report, run_plan};
 use serde_json::{Value, json};
 
 use super::run::{plan, progress};
@@ -103,7 +103,7 @@ fn run_all(what: &Explore) -> Sums {
                         break;
                     }
                     let Ok(plan) = plan(what.scenario.as_deref(), seed, what.small) else { break };
-                    let report = World::new(plan).run();
+                    let report = run_plan(plan);
                     let mut sums = sums.lock().expect("no thread panics with it");
                     let (sums, progress) = &mut *sums;
                     sums.done += 1;

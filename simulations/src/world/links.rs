@@ -138,7 +138,7 @@ impl World {
             format!("{from} → {to}: {} of {} B", super::story::frame(&bytes), bytes.len())
         });
         self.input(to, Input::Received { link, bytes });
-        if self.watch.is_some() {
+        if self.measure.is_some() {
             self.watch_arrivals(to);
         }
     }

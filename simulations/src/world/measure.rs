@@ -14,7 +14,7 @@ const SAMPLES: u64 = 200;
 
 /// What has been measured so far.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Measure {
     /// Log → when each of its entries was granted.
     written: BTreeMap<LogId, Vec<u64>>,
     /// Of each measured device, up to where it shows each log.
@@ -27,7 +27,7 @@ pub(super) struct Watch {
     samples: Vec<Sample>,
 }
 
-impl Watch {
+impl Measure {
     pub(super) fn new(devices: usize, storm_ms: u64) -> Self {
         let stride = devices.div_ceil(MEASURED_MAX).max(1);
         Self {
@@ -47,7 +47,7 @@ impl World {
     /// A device has been granted an entry.
     pub(super) fn watch_written(&mut self, n: usize, log: LogId, seq: u64) {
         let now = self.now_ms;
-        let Some(watch) = &mut self.watch else { return };
+        let Some(watch) = &mut self.measure else { return };
         let times = watch.written.entry(log).or_default();
         let length = usize::try_from(seq).unwrap_or(0);
         watch.entries += length.saturating_sub(times.len()) as u64;
@@ -64,7 +64,7 @@ impl World {
     /// Something has arrived at a device: what it shows now that it did not before.
     pub(super) fn watch_arrivals(&mut self, n: usize) {
         let (now, since) = (self.now_ms, self.devices[n].up_since);
-        let Some(watch) = &mut self.watch else { return };
+        let Some(watch) = &mut self.measure else { return };
         if !n.is_multiple_of(watch.stride) || self.devices[n].part != Part::Member {
             return;
         }
@@ -90,7 +90,7 @@ impl World {
 
     /// A device has another disk: what it shows is not what it showed.
     pub(super) fn forget_watched(&mut self, n: usize) {
-        if let Some(watch) = &mut self.watch
+        if let Some(watch) = &mut self.measure
             && n.is_multiple_of(watch.stride)
             && let Some(shown) = watch.shown.get_mut(n / watch.stride)
         {
@@ -103,7 +103,7 @@ impl World {
 
     /// Looks at the world.
     pub(super) fn sample(&mut self) {
-        let Some(every) = self.watch.as_ref().map(|watch| watch.sample_every_ms) else { return };
+        let Some(every) = self.measure.as_ref().map(|watch| watch.sample_every_ms) else { return };
         self.after(every, What::Sample);
         let mut all: BTreeMap<LogId, u64> = BTreeMap::new();
         let mut shown: Vec<Vec<(LogId, u64)>> = Vec::new();
@@ -136,14 +136,14 @@ impl World {
         let behind: Vec<u64> = behind.collect();
         sample.behind_max = behind.iter().max().copied().unwrap_or(0);
         sample.behind_mean = behind.iter().sum::<u64>() as f64 / behind.len().max(1) as f64;
-        if let Some(watch) = &mut self.watch {
+        if let Some(watch) = &mut self.measure {
             watch.samples.push(sample);
         }
     }
 
     /// What has been measured in the whole run.
     pub(super) fn figures(&self) -> Option<Figures> {
-        let watch = self.watch.as_ref()?;
+        let watch = self.measure.as_ref()?;
         let members = self.devices.iter().take(self.members());
         Some(Figures {
             delivery_ms: watch.delivery.summary(),

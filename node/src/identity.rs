@@ -68,7 +68,7 @@ pub(crate) struct Kept {
 
 /// An identity file that is whole; its secrets may be under seal.
 pub(crate) enum Stored {
-    Plain(Identity),
+    Plain(Box<Identity>),
     Sealed(Sealed),
 }
 
@@ -126,7 +126,7 @@ impl Stored {
                 .hint("restore it from a backup; without it this device cannot be itself again")
         };
         if !Sealed::claimed(&content) {
-            return parse_plain(&content).map(Self::Plain).ok_or_else(damaged);
+            return parse_plain(&content).map(Box::new).map(Self::Plain).ok_or_else(damaged);
         }
         Sealed::parse(content.to_vec()).map(Self::Sealed).map_err(|unreadable| match unreadable {
             Unreadable::Damaged => damaged(),
@@ -178,7 +178,7 @@ impl Stored {
     pub(crate) fn keep(&self, passphrase: Option<&Passphrase>) -> Result<Kept> {
         let sealed = match self {
             Self::Plain(identity) => {
-                return Ok(Kept { identity: identity.clone(), reseal: Reseal::Plain });
+                return Ok(Kept { identity: *identity.clone(), reseal: Reseal::Plain });
             }
             Self::Sealed(sealed) => sealed,
         };

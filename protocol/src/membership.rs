@@ -318,7 +318,7 @@ impl Membership {
         let enters = |(place, node): &(usize, &Node)| {
             node.op.author == by && node.op.enters() && self.counts.get(*place) == Some(&true)
         };
-        taking.extend(self.nodes.iter().enumerate().filter(enters).last());
+        taking.extend(self.nodes.iter().enumerate().rfind(enters));
         let shows = |place: usize| {
             taking.iter().any(|(at, node)| *at == place || node.past.contains(place))
         };

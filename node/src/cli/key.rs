@@ -164,7 +164,8 @@ impl Init {
         let passphrase = self.sealing.passphrase()?;
         let (identity, phrase) = Identity::create(&mut random::system()?);
         // The words come first: what was shown and not kept does no harm, the other way round it does.
-        let mut report = Report::of(&identity::path(data_dir), &Stored::Plain(identity.clone()));
+        let mut report =
+            Report::of(&identity::path(data_dir), &Stored::Plain(Box::new(identity.clone())));
         report.seal = passphrase.as_ref().map_or(Seal::None, |_| Seal::Passphrase);
         report.show(context, Some(&phrase))?;
         identity::write(data_dir, &identity, protection(passphrase.as_ref()))?;

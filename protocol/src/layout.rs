@@ -208,6 +208,8 @@ pub(crate) struct SpaceRow {
     pub brought_by: Option<crate::ids::DeviceId>,
     /// Whether older entries are kept, or asked for.
     pub keeps_history: bool,
+    /// Whether the objects contain entries that do not count, or that are of another branch of a forked log.
+    pub overdue: bool,
 }
 
 impl Drop for SpaceRow {

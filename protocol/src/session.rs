@@ -91,6 +91,8 @@ pub(crate) struct Shared {
     pub offered: Option<Time>,
     /// Whether the peer gives no snapshot, or none that is of use.
     pub no_snapshot: bool,
+    /// When the peer was last asked for older entries.
+    pub history_asked: Option<Time>,
     /// Whether older entries have come since the peer was asked for some.
     pub history_moved: bool,
     /// By device: the last note the peer has, and whether notes go over this link at once.
@@ -267,6 +269,7 @@ impl Shared {
             snapshot_made: None,
             offered: None,
             no_snapshot: false,
+            history_asked: None,
             history_moved: false,
             tally: Tally::default(),
             notes: BTreeMap::new(),

@@ -141,8 +141,8 @@ pub(crate) struct Space {
     pub audited: Option<(DeviceId, bool)>,
     /// Objects contain entries that do not count any more, and cannot be built anew before all history is here.
     overdue: bool,
-    /// When a peer was last asked for entries that are in the objects and not here.
-    pub history_asked: Option<Time>,
+    /// When entries last came that are in the objects and were not here.
+    pub history_moved: Option<Time>,
     /// What the ticket or the creator called it.
     hint: String,
     time: HybridTime,
@@ -191,7 +191,7 @@ impl Space {
             keeps_history: true,
             audited: None,
             overdue: false,
-            history_asked: None,
+            history_moved: None,
             hint,
             time: HybridTime::default(),
             unsaid: BTreeSet::new(),
@@ -216,6 +216,7 @@ impl Space {
         }
         space.brought_by = row.brought_by;
         space.keeps_history = row.keeps_history;
+        space.overdue = row.overdue;
         space.read_operations(row.joining.as_ref(), turn);
         space.read_logs(turn);
         space.read_held(turn);
@@ -288,6 +289,7 @@ impl Space {
             joining: self.joining.as_ref().map(|op| Bytes(op.bytes.clone())),
             brought_by: self.brought_by,
             keeps_history: self.keeps_history,
+            overdue: self.overdue,
         };
         turn.put_sealed_row(layout::space_key(self.pseudonym), layout::KIND_SPACE, &row);
         turn.effects.batch.require_durable();

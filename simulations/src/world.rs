@@ -196,6 +196,8 @@ pub struct World {
     links: u64,
     crashes: u64,
     forks: u64,
+    /// Whose disk rots, once one does.
+    rotted: Option<usize>,
     /// Whether a damaged frame was delivered, so that refusals are to be expected.
     damaged: bool,
     failures: Vec<Violation>,
@@ -264,6 +266,7 @@ impl World {
             links: 0,
             crashes: 0,
             forks: 0,
+            rotted: None,
             damaged: false,
             failures: Vec::new(),
             granted: 0,

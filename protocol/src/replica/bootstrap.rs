@@ -395,7 +395,7 @@ impl Replica {
         let space = self.spaces.get_mut(&id).ok_or(Refusal::UnknownSpace)?;
         let mut turn = turn!(self, now, rng, effects);
         space.keeps_history = keep;
-        space.history_asked = None;
+        space.history_moved = None;
         space.write_row(&mut turn);
         space.drop_history(&mut turn);
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
@@ -417,16 +417,18 @@ impl Replica {
         if self.member_on(link, id).is_none() {
             return;
         }
-        let Some(space) = self.spaces.get_mut(&id) else { return };
-        let asked = space.history_asked;
-        let due = at_once || asked.is_none_or(|at| at.plus_ms(limits::SNAPSHOT_WAIT_MS) <= now);
+        let Some(space) = self.spaces.get(&id) else { return };
+        let shared = self.sessions.get_mut(&link).and_then(|s| s.shared.get_mut(&id));
+        let Some(shared) = shared else { return };
+        let long_ago =
+            |at: Option<Time>| at.is_none_or(|at| at.plus_ms(limits::SNAPSHOT_WAIT_MS) <= now);
+        // While history comes from one peer, no other is asked.
+        let due = at_once || long_ago(shared.history_asked) && long_ago(space.history_moved);
         if !due || !space.wants_history() {
             return;
         }
-        space.history_asked = Some(now);
         let wants: Vec<(LogId, u64)> = space.gaps().take(limits::HISTORY_LOGS_MAX).collect();
-        let shared = self.sessions.get_mut(&link).and_then(|s| s.shared.get_mut(&id));
-        let Some(shared) = shared else { return };
+        shared.history_asked = Some(now);
         shared.history_moved = false;
         let tag = shared.tag_out;
         self.send(link, &Frame::History(History { tag, wants }), effects);

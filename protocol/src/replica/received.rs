@@ -436,6 +436,7 @@ impl Replica {
         }
         let further = space.head(log).seq > before;
         if ingested.history {
+            space.history_moved = Some(now);
             let shared = self.sessions.get_mut(&link).and_then(|s| s.shared.get_mut(&id));
             if let Some(shared) = shared {
                 shared.history_moved = true;

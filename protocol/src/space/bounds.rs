@@ -45,7 +45,9 @@ impl Space {
         if anew && self.is_whole() && self.brought_by.is_none() {
             return self.build_anew(turn).unwrap_or_default();
         }
-        self.overdue |= anew;
+        if anew && !std::mem::replace(&mut self.overdue, true) {
+            self.write_row(turn);
+        }
         let mut visible = self.apply_ready(turn);
         visible.extend(self.audit(turn));
         self.acknowledge_checkpoints(turn);

@@ -220,8 +220,11 @@ impl Space {
             self.fork_between(&run, turn);
             return Err(Rejection::Forked);
         }
-        let head = self.head(run.log());
-        let known = [gap.base, head].into_iter();
+        // Where the run reaches beyond the gap it must be what is there: one entry that is the same shows it for all
+        // before.
+        let last = run.head().seq.min(self.head(run.log()).seq);
+        let known = (last > gap.base.seq).then(|| self.head_at(run.log(), last, turn)).flatten();
+        let known = [Some(gap.base), known].into_iter().flatten();
         if known.into_iter().any(|head| run.hash_at(head.seq).is_some_and(|hash| hash != head.hash))
         {
             self.fork_between(&run, turn);

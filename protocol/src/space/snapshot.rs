@@ -269,17 +269,26 @@ impl Space {
         if by.is_none() && !self.overdue {
             return Vec::new();
         }
-        let told = self.digest(turn);
-        let Some(visible) = self.build_from_entries(turn) else { return Vec::new() };
+        let mut visible = self.apply_ready(turn);
+        let (told, before) = (self.digest(turn), self.applied());
+        let Some(built) = self.build_from_entries(turn) else { return visible };
         let right = self.digest(turn) == told;
-        // What does not count any more is no lie.
-        let overdue = std::mem::take(&mut self.overdue);
+        // What does not count any more is no lie, and what has been applied since was never told.
+        let comparable = !std::mem::take(&mut self.overdue) && self.applied() == before;
         if let Some(by) = by {
-            self.audited = (!overdue).then_some((by, right));
+            self.audited = comparable.then_some((by, right));
             self.brought_by = None;
-            self.write_row(turn);
         }
-        if right { Vec::new() } else { visible }
+        self.write_row(turn);
+        if !right {
+            visible.extend(built);
+        }
+        visible
+    }
+
+    /// Up to where each log is applied.
+    fn applied(&self) -> Vec<u64> {
+        self.logs.values().map(|log| log.applied).collect()
     }
 
     /// Builds all objects from entries, unless something they build on is still missing: a key, a log of which

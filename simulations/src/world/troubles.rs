@@ -168,8 +168,12 @@ impl World {
                 let for_ms = self.fate_about(self.faults.disk_full_ms_max / 2);
                 self.fill(n, for_ms);
             }
-            // The founder's disk is left alone: it is the one that brings all together in the end.
-            Trouble::BitRot if n > 0 => self.devices[n].disk.clone().rot(&mut self.fate),
+            // The founder's disk is left alone: it is the one that brings all together in the end. And one device only
+            // loses what it has: two at a time may be all who had something.
+            Trouble::BitRot if n > 0 && self.rotted.is_none_or(|rotted| rotted == n) => {
+                self.rotted = Some(n);
+                self.devices[n].disk.clone().rot(&mut self.fate);
+            }
             Trouble::Restore
                 if n > 0 && self.devices[n].backup.is_some() && !self.devices[n].restored =>
             {

@@ -65,7 +65,8 @@ impl Replica {
         let Some(head) = space.logs.get(&frame.log).map(|log| log.head.seq) else { return Ok(()) };
         let mut turn = turn!(self, now, rng, effects);
         let (mut same, mut parted) = (0, None);
-        for mark in frame.marks.iter().filter(|mark| mark.seq <= head) {
+        let lacks = |seq: u64| space.logs.get(&frame.log).is_some_and(|log| log.lacks(seq));
+        for mark in frame.marks.iter().filter(|mark| mark.seq <= head && !lacks(mark.seq)) {
             if space.hash_at(frame.log, mark.seq, &mut turn) == Some(mark.hash) {
                 same = mark.seq;
             } else {

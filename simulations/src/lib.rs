@@ -7,10 +7,12 @@
 
 pub mod baseline;
 pub mod bench;
+mod bytes;
 mod check;
 mod disk;
 pub mod engine;
 pub mod figures;
+mod ledger;
 mod people;
 pub mod plan;
 #[cfg(feature = "planted")]

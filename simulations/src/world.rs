@@ -2,8 +2,8 @@
 //!
 //! A plan in → a report out. In the first age anything the plan names may fail; in the second everything works, and
 //! all who are honest must agree in time. `beginning` sets it up, `links` carries frames, `machines` performs effects and lets machines die,
-//! `troubles` lets the rest go wrong, `labour` and `politics` are what people do, `lies` what liars do, `judge` says
-//! what must hold in the end. Invariant: nothing here reads a clock or draws from anything but the seed.
+//! `troubles` lets the rest go wrong, `labour` and `politics` are what people do, `lies` what liars do, `sight` what
+//! must hold all along, `judge` what must hold in the end. Invariant: nothing here reads a clock or draws from anything but the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use crate::check::Violation;
 use crate::disk::{CrashDisk, Image};
 use crate::engine::Queue;
 use crate::figures::Figures;
+use crate::ledger::Ledger;
 use crate::people::Promises;
 use crate::plan::{Faults, Lie, NEVER, Plan, Scene, Version};
 
@@ -29,6 +30,7 @@ mod lies;
 mod links;
 mod machines;
 mod politics;
+mod sight;
 mod story;
 mod troubles;
 mod watch;
@@ -39,6 +41,9 @@ const DAWN_MS: u64 = 19_675 * 86_400_000;
 const IN_FLIGHT_PER_DEVICE_MAX: usize = 25_000;
 /// How often it is looked whether all agree, once everything works, in milliseconds.
 const LOOK_EVERY_MS: u64 = 1_000;
+/// How long it takes in chaos, once all agree, until nothing is owed any more: links have compared what both ends hold
+/// once more, in milliseconds.
+const REST_MS: u64 = 16_000;
 
 /// What came of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -146,6 +151,8 @@ struct Device {
     asked: BTreeMap<WishId, SpaceId>,
     /// What was granted, by space and own log: the highest number.
     granted_heads: BTreeMap<(SpaceId, LogId), u64>,
+    /// Rows of operations that came with something granted.
+    decided: Vec<Vec<u8>>,
     /// A copy of the disk, and how many edits had been asked for then.
     backup: Option<(Image, u64)>,
     /// Whether it has gone on from an older disk: what it writes may turn out to be void, and others may refuse it.
@@ -173,6 +180,7 @@ pub struct World {
     /// Decides about troubles, so that plans without them are as they would be if there were none.
     fate: ChaCha8Rng,
     now_ms: u64,
+    healed_at_ms: u64,
     queue: Queue<What>,
     devices: Vec<Device>,
     numbers: BTreeMap<DeviceId, usize>,
@@ -201,6 +209,9 @@ pub struct World {
     failures: Vec<Violation>,
     granted: usize,
     watch: Option<watch::Watch>,
+    /// Who wrote what first; in chaos only.
+    ledger: Option<Ledger>,
+    sight: sight::Sight,
     story: Option<Vec<String>>,
 }
 
@@ -246,6 +257,7 @@ impl World {
             rng,
             fate: ChaCha8Rng::seed_from_u64(plan.seed ^ 0x6661_7465),
             now_ms: DAWN_MS,
+            healed_at_ms: DAWN_MS,
             queue: Queue::default(),
             devices,
             numbers,
@@ -269,6 +281,8 @@ impl World {
             granted: 0,
             watch: scene.as_ref().map(|_| watch::Watch::new(members, plan.storm_ms)),
             story: None,
+            ledger: scene.is_none().then(Ledger::default),
+            sight: sight::Sight::default(),
             scene,
             plan,
         }
@@ -305,11 +319,16 @@ impl World {
         self.heal();
         let end = self.now_ms + self.plan.heal_ms_max;
         self.run_until(end, Self::agreed);
+        self.healed_at_ms = self.now_ms;
+        if self.scene.is_none() {
+            let rest = self.now_ms + REST_MS;
+            self.run_until(rest, |_| false);
+        }
         self.judge();
     }
 
     fn report(self) -> Report {
-        let healed_ms = (self.now_ms - DAWN_MS).saturating_sub(self.plan.storm_ms);
+        let healed_ms = (self.healed_at_ms - DAWN_MS).saturating_sub(self.plan.storm_ms);
         Report {
             converged: self.failures.iter().all(|failure| failure.invariant != "convergence"),
             trace_hash: self.trace.finalize().to_hex().to_string(),
@@ -516,6 +535,7 @@ impl Device {
             links: BTreeMap::new(),
             asked: BTreeMap::new(),
             granted_heads: BTreeMap::new(),
+            decided: Vec::new(),
             backup: None,
             restored: false,
             away_until: 0,

@@ -45,7 +45,12 @@ impl World {
             },
             _ => Governance::SetRole { member, role },
         };
-        self.wish(device, Wish::Govern { space, what });
+        self.see_adoption(what);
+        let granted = self.wish(device, Wish::Govern { space, what }).is_some();
+        let out = matches!(what, Governance::RemoveMember { .. } | Governance::RemoveDevice { .. });
+        if granted && out {
+            self.see_removal(device, space, other);
+        }
     }
 
     /// A device of a scene decides something about another that shares the space: a role, or that it is out.
@@ -76,6 +81,7 @@ impl World {
             let replica = self.devices[founder].replica.as_ref();
             let view = replica.and_then(|replica| replica.space(space));
             for what in view.iter().flat_map(quarantined) {
+                self.see_adoption(what);
                 self.wish(founder, Wish::Govern { space, what });
             }
         }

@@ -1,6 +1,6 @@
 //! Reads what the engine writes the way the wire and storage format pages describe it, without the engine's code.
 //!
-//! Rows in → the parts that checks need: whose log, which numbers, under which key, which ciphertext.
+//! Rows and frames in → the parts that checks need: whose log, which numbers, under which key, which ciphertext.
 //! What is not as described reads as nothing. Not here: what any of it means.
 
 /// Bytes that are read from the front.
@@ -43,6 +43,28 @@ impl<'a> Reader<'a> {
         self.take(2)?;
         self.bytes().map(Self)
     }
+}
+
+/// The kind of a frame.
+pub(crate) fn frame_kind(frame: &[u8]) -> Option<u8> {
+    frame.get(1).copied()
+}
+
+/// A frame of a kind with this body.
+pub(crate) fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![1, kind];
+    varint(body.len() as u64, &mut bytes);
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Writes a number.
+pub(crate) fn varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
 }
 
 /// Consecutive entries of one log.

@@ -2,7 +2,8 @@
 //!
 //! A plan in → a report out. In the first age anything the plan names may fail; in the second everything works, and
 //! all who are honest must agree in time. `beginning` sets it up, `links` carries frames, `machines` performs effects and lets machines die,
-//! `troubles` lets the rest go wrong, `labour` and `politics` are what people do, `lies` what liars do, `sight` what
+//! `troubles` lets the rest go wrong, `labour` and `politics` are what people do, `lies` what liars do, `adversary` what
+//! others do who mean harm, `sight` what
 //! must hold all along, `judge` what must hold in the end. Invariant: nothing here reads a clock or draws from anything but the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::ledger::Ledger;
 use crate::people::Promises;
 use crate::plan::{Faults, Lie, NEVER, Plan, Scene, Version};
 
+mod adversary;
 mod beginning;
 mod judge;
 mod labour;
@@ -119,6 +121,7 @@ enum What {
     Occasion(usize),
     Upgrade { device: usize },
     Sample,
+    Act(adversary::Act),
 }
 
 /// What a device is in the world.
@@ -129,6 +132,8 @@ enum Part {
     Stranger,
     /// A second machine with a member's key.
     Twin,
+    /// Comes with a ticket that is not a good one.
+    Guest,
 }
 
 struct Device {
@@ -212,6 +217,7 @@ pub struct World {
     /// Who wrote what first; in chaos only.
     ledger: Option<Ledger>,
     sight: sight::Sight,
+    scheme: adversary::Scheme,
     story: Option<Vec<String>>,
 }
 
@@ -221,7 +227,8 @@ impl World {
     pub fn new(plan: Plan) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ 0x6d65_7368);
         let members = plan.members();
-        let count = members + usize::from(plan.stranger);
+        let strangers = members + usize::from(plan.stranger);
+        let count = strangers + usize::from(plan.mischief.guest.is_some());
         let scene = plan.scene.clone().map(Arc::new);
         let devices: Vec<Device> = (0..count)
             .map(|n| {
@@ -242,6 +249,11 @@ impl World {
                 }
                 if n >= members {
                     device.part = Part::Stranger;
+                }
+                if n >= strangers {
+                    device.part = Part::Guest;
+                    // So far behind that it takes every ticket for a good one.
+                    device.skew_ms = -86_400_000;
                 }
                 if let Some(group) = group {
                     device.lies.clone_from(&group.lies);
@@ -283,6 +295,7 @@ impl World {
             story: None,
             ledger: scene.is_none().then(Ledger::default),
             sight: sight::Sight::default(),
+            scheme: adversary::Scheme::new(plan.seed),
             scene,
             plan,
         }
@@ -364,7 +377,8 @@ impl World {
     /// what a damaged frame said about a link lasts as long as the link.
     fn heal(&mut self) {
         self.tell(|| "everything works from now on".to_owned());
-        let damaging = self.faults.corruption_per_mille > 0;
+        let damaging =
+            self.faults.corruption_per_mille > 0 || self.plan.mischief.replay_per_mille > 0;
         self.faults = Faults::none();
         self.storm = false;
         self.barriers.clear();
@@ -438,6 +452,8 @@ impl World {
             What::Occasion(place) => (17, *place, &[]),
             What::Upgrade { device } => (18, *device, &[]),
             What::Sample => (19, 0, &[]),
+            What::Act(adversary::Act::Replay { to, bytes, .. }) => (20, *to, bytes),
+            What::Act(_) => (21, 0, &[]),
         };
         let mut line = [0; 17];
         line[..8].copy_from_slice(&at_ms.to_le_bytes());
@@ -472,6 +488,7 @@ impl World {
             What::Occasion(place) => self.occasion(place),
             What::Upgrade { device } => self.upgrade(device),
             What::Sample => self.sample(),
+            What::Act(act) => self.act(act),
         }
     }
 

@@ -316,6 +316,7 @@ impl World {
         }
         self.check_durable(n);
         self.see_decisions(n);
+        self.sight.forget_presence(n);
         if self.scene.is_some() && self.devices[n].replica.is_some() {
             let large = self.shares.iter().any(|share| share.len() > limits::FULL_MESH_MAX);
             if large {

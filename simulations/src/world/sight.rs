@@ -23,6 +23,15 @@ pub(super) struct Sight {
     pasts: Pasts,
     /// By log of somebody taken out: the furthest it may count, as far as anybody decided.
     cuts: BTreeMap<LogId, u64>,
+    /// By listener, space and device: the latest presence it was shown.
+    present: BTreeMap<(usize, SpaceId, DeviceId), u64>,
+}
+
+impl Sight {
+    /// A device that starts knows nobody to be present.
+    pub(super) fn forget_presence(&mut self, n: usize) {
+        self.present.retain(|(listener, ..), _| *listener != n);
+    }
 }
 
 impl World {
@@ -47,12 +56,16 @@ impl World {
 
     /// A device tells something.
     pub(super) fn see(&mut self, n: usize, event: &Event) {
-        if self.damaged || !self.sound(self.id(n)) {
+        let known = self.damaged && !matches!(event, Event::Presence { .. });
+        if self.scene.is_some() || known || !self.sound(self.id(n)) {
             return;
         }
         match event {
             Event::Replicated { space, log, seq, devices } => {
                 self.see_replicated(n, *space, *log, *seq, *devices);
+            }
+            Event::Presence { space, device, value: Some(value) } if self.sound(*device) => {
+                self.see_presence(n, *space, *device, value);
             }
             Event::Acked { peer, log, seq, .. } if self.sound(*peer) => {
                 let Some(ledger) = &self.ledger else { return };
@@ -68,6 +81,23 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// What is shown as somebody's presence was said by it, and nothing older takes its place.
+    fn see_presence(&mut self, n: usize, space: SpaceId, device: DeviceId, value: &[u8]) {
+        let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok());
+        // The wish that says it may still be on its way through the device.
+        let said = self.scheme.presented.get(&(device, space)).copied().unwrap_or(0) + 1;
+        let before = self.sight.present.get(&(n, space, device)).copied().unwrap_or(0);
+        let Some(number) = number.filter(|number| (before..=said).contains(number)) else {
+            let device = device.short();
+            let detail = format!(
+                "device {n} is shown presence {number:?} of {device} after {before}; it has said {said} at most"
+            );
+            self.fail("presence", detail);
+            return;
+        };
+        self.sight.present.insert((n, space, device), number);
     }
 
     /// As many members as are announced must hold it on disk.
@@ -163,7 +193,8 @@ impl World {
 
     /// Nobody whom a device knows to be out may hold the key under which it writes.
     fn see_key(&mut self, n: usize, space: SpaceId, log: LogId) {
-        if self.plan.govern_every_ms == NEVER || self.scene.is_some() || !self.sound(self.id(n)) {
+        let stay = self.plan.govern_every_ms == NEVER && self.guest().is_none();
+        if stay || self.scene.is_some() || !self.sound(self.id(n)) {
             return;
         }
         let Some(replica) = &self.devices[n].replica else { return };

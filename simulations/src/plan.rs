@@ -269,7 +269,7 @@ mod tests {
             .flat_map(|plan| plan.mischief.without_each())
             .map(|(name, _)| name)
             .collect();
-        assert_eq!(mischief.len(), 4, "{mischief:?}");
+        assert_eq!(mischief.len(), 5, "{mischief:?}");
         let storm_only = |plan: &&Plan| plan.faults == Plan::draw_storm(plan.seed).faults;
         assert!(plans.iter().filter(storm_only).count() < 250);
     }

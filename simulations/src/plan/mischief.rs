@@ -38,6 +38,9 @@ pub struct Mischief {
     /// Mean time between changes of what a device is present with, in milliseconds.
     #[serde(with = "super::faults::never")]
     pub present_every_ms: u64,
+    /// Whether machines like to die while they do something, right before or after it is stored; the others notice a
+    /// while later.
+    pub dies_at_work: bool,
 }
 
 impl Default for Mischief {
@@ -50,7 +53,13 @@ impl Mischief {
     /// Nothing of all that.
     #[must_use]
     pub fn none() -> Self {
-        Self { replay_per_mille: 0, pest: false, guest: None, present_every_ms: NEVER }
+        Self {
+            replay_per_mille: 0,
+            pest: false,
+            guest: None,
+            present_every_ms: NEVER,
+            dies_at_work: false,
+        }
     }
 
     pub(super) fn draw(rng: &mut dyn Rng) -> Self {
@@ -65,7 +74,8 @@ impl Mischief {
             _ => None,
         };
         let present_every_ms = if pick(6) == 0 { 1_000 + u64::from(pick(8_000)) } else { NEVER };
-        Self { replay_per_mille, pest, guest, present_every_ms }
+        let dies_at_work = pick(5) == 0;
+        Self { replay_per_mille, pest, guest, present_every_ms, dies_at_work }
     }
 
     /// The names of what is not as it should be, each with a copy in which it is.
@@ -75,6 +85,7 @@ impl Mischief {
             ("replays", Self { replay_per_mille: 0, ..self.clone() }),
             ("the pest", Self { pest: false, ..self.clone() }),
             ("the guest", Self { guest: None, ..self.clone() }),
+            ("deaths at work", Self { dies_at_work: false, ..self.clone() }),
             ("presence", Self { present_every_ms: NEVER, ..self.clone() }),
         ];
         kinder.into_iter().filter(|(_, kinder)| kinder != self).collect()
@@ -94,6 +105,9 @@ impl fmt::Display for Mischief {
         }
         if self.present_every_ms != NEVER {
             write!(f, "; presence every {}", span(self.present_every_ms))?;
+        }
+        if self.dies_at_work {
+            f.write_str("; machines die at work")?;
         }
         Ok(())
     }

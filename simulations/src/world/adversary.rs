@@ -20,6 +20,8 @@ use crate::plan::Guest;
 const OVERHEARD_MAX: usize = 64;
 /// So often a pest comes, about, while anything may fail.
 const PEST_COMES: u64 = 12;
+/// How long it takes until a device notices that the other end is gone, in milliseconds.
+const NOTICED_AFTER_MS: u64 = 500;
 /// Frames after which whoever sends nothing else must have been shut out.
 const RUBBISH_FRAMES: usize = 600;
 /// Longest time until a frame comes again, in milliseconds.
@@ -28,10 +30,21 @@ const REPLAY_MS_MAX: u64 = 20_000;
 /// Something that is done by nobody honest, or asked of devices beside their edits.
 #[derive(Debug)]
 pub(super) enum Act {
-    Replay { from: usize, to: usize, bytes: Vec<u8> },
+    Replay {
+        from: usize,
+        to: usize,
+        bytes: Vec<u8>,
+    },
     Pest,
     GuestJoins,
-    Present { device: usize },
+    Present {
+        device: usize,
+    },
+    /// A device notices that the machine at the other end of a link has died.
+    Notice {
+        device: usize,
+        link: LinkId,
+    },
 }
 
 /// What mischief knows.
@@ -101,6 +114,25 @@ impl World {
                 }
             }
             Act::Present { device } => self.present(device),
+            Act::Notice { device, link } => self.notice(device, link),
+        }
+    }
+
+    /// A machine has died: what it sent before arrives, and the others notice a while later.
+    pub(super) fn vanish(&mut self, n: usize) {
+        for (device, link) in std::mem::take(&mut self.devices[n].links).into_values() {
+            self.after(NOTICED_AFTER_MS, What::Act(Act::Notice { device, link }));
+        }
+    }
+
+    fn notice(&mut self, device: usize, link: LinkId) {
+        let Some((far, _)) = self.devices[device].links.remove(&link) else { return };
+        self.tell(|| format!("{device} notices that {far} is gone"));
+        self.input(device, Input::PeerGone { link });
+        let (a, b) = (device.min(far), device.max(far));
+        if self.contacts.contains(&(a, b)) {
+            let delay = 50 + self.scheme.about(self.plan.faults.down_ms_max / 2);
+            self.after(delay, What::Connect { a, b });
         }
     }
 

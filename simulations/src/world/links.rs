@@ -149,7 +149,8 @@ impl World {
     }
 
     pub(super) fn linked(&self, a: usize, b: usize) -> bool {
-        self.devices[a].links.values().any(|(far, _)| *far == b)
+        let sees = |a: usize, b: usize| self.devices[a].links.values().any(|(far, _)| *far == b);
+        sees(a, b) || sees(b, a)
     }
 
     /// Links two contacts, now or when that is possible.

@@ -96,10 +96,19 @@ impl World {
         })
     }
 
+    /// One of how many persists of a kind ends with a crash.
+    fn lives_for(&self, input: &Input) -> u32 {
+        match input {
+            Input::Wished { .. } if self.plan.mischief.dies_at_work => CRASHES_AT_PERSISTS / 40,
+            _ if self.plan.mischief.dies_at_work => CRASHES_AT_PERSISTS / 4,
+            _ => CRASHES_AT_PERSISTS,
+        }
+    }
+
     /// Whether, and how, a machine dies at what it is about to do.
-    fn dies(&mut self, n: usize) -> Option<bool> {
+    fn dies(&mut self, n: usize, input: &Input) -> Option<bool> {
         let now = self.now_ms > DAWN_MS && self.storming() && self.faults.crash_every_ms != NEVER;
-        let dies = now && self.rng.next_u32().is_multiple_of(CRASHES_AT_PERSISTS);
+        let dies = now && self.rng.next_u32().is_multiple_of(self.lives_for(input));
         let before = self.rng.next_u32().is_multiple_of(2);
         match self.faults.crash_at {
             Some(CrashAt { device, persist, before })
@@ -113,7 +122,7 @@ impl World {
 
     /// Hands an input to a device and performs what it decides; its events.
     pub(super) fn input(&mut self, n: usize, input: Input) -> Vec<Event> {
-        let dies = self.dies(n);
+        let dies = self.dies(n, &input);
         let now = self.clock(n);
         let device = &mut self.devices[n];
         let Some(replica) = &mut device.replica else { return Vec::new() };
@@ -268,6 +277,9 @@ impl World {
         let id = self.id(n);
         if let Some(ledger) = &mut self.ledger {
             ledger.crashed(id);
+        }
+        if self.plan.mischief.dies_at_work {
+            self.vanish(n);
         }
         self.halt(n);
         let delay = self.about(RESTART_MS);

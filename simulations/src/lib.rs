@@ -7,10 +7,12 @@
 
 pub mod baseline;
 pub mod bench;
+mod bytes;
 mod check;
 mod disk;
 pub mod engine;
 pub mod figures;
+mod ledger;
 mod people;
 pub mod plan;
 #[cfg(feature = "planted")]
@@ -24,7 +26,7 @@ mod world;
 
 pub use check::Violation;
 pub use disk::{CrashDisk, Image};
-pub use plan::{Faults, Plan};
+pub use plan::{Faults, Mischief, Plan};
 pub use world::{Report, World};
 
 /// Runs one seed from beginning to end. What panics on the way is a violation like any other.

@@ -9,12 +9,17 @@ use rand_core::Rng;
 /// The set to which every device adds a marker for each of its edits: what was granted must be found.
 pub(crate) const MARKERS: &str = "markers";
 
+/// The counter of a space.
+pub(crate) const VISITS: &str = "visits";
+
 /// What was granted: for each space the markers that are durable somewhere.
 #[derive(Debug, Default)]
 pub(crate) struct Promises {
     asked: BTreeMap<(usize, WishId), (SpaceId, String)>,
     granted: BTreeMap<SpaceId, BTreeSet<String>>,
     next: u64,
+    /// By space: the sum of all increments that were granted.
+    counted: BTreeMap<SpaceId, i64>,
 }
 
 impl Promises {
@@ -53,6 +58,16 @@ impl Promises {
         }
     }
 
+    /// Notes that an increment was granted.
+    pub(crate) fn count_on(&mut self, space: SpaceId, by: i64) {
+        *self.counted.entry(space).or_default() += by;
+    }
+
+    /// What the counter of a space must say, if everything that was written was granted.
+    pub(crate) fn counted(&self, space: SpaceId) -> i64 {
+        self.counted.get(&space).copied().unwrap_or(0)
+    }
+
     pub(crate) fn granted(&self, space: SpaceId) -> impl Iterator<Item = &String> {
         self.granted.get(&space).into_iter().flatten()
     }
@@ -84,7 +99,7 @@ pub(crate) fn edits(
         }
         3 => {
             let by = i64::from(pick(rng, 20)) - 10;
-            (target("visits", Kind::Counter), Action::Change(Edit::Increment(by)))
+            (target(VISITS, Kind::Counter), Action::Change(Edit::Increment(by)))
         }
         4 | 5 => {
             let name = format!("notes{n}");

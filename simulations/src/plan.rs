@@ -10,10 +10,12 @@ use rand_core::{Rng, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 
 mod faults;
+mod mischief;
 mod scene;
 
 pub(crate) use faults::span;
 pub use faults::{CrashAt, Faults, NEVER};
+pub use mischief::{Guest, Mischief};
 pub use scene::{
     Deed, Expect, Group, Labour, Lie, Occasion, Online, Scene, SpacePlan, Version, Way, Work,
 };
@@ -56,6 +58,9 @@ pub struct Plan {
     pub older_devices: usize,
     /// So many devices, from the first on, are of a newer version, which sends kinds of frames that nobody knows.
     pub newer_devices: usize,
+    /// Who else is not what it should be.
+    #[serde(default)]
+    pub mischief: Mischief,
     /// Where devices are, how they are linked and what they do; without it they are all alike.
     pub scene: Option<Scene>,
 }
@@ -72,6 +77,7 @@ impl Plan {
         let mut plan = Self::draw_storm(seed);
         plan.draw_troubles();
         plan.draw_company();
+        plan.mischief = Mischief::draw(&mut generator(seed, b"mischief"));
         if seed % 9 == 8 {
             plan.become_a_day();
         }
@@ -115,6 +121,7 @@ impl Plan {
             liars: Vec::new(),
             older_devices: 0,
             newer_devices: 0,
+            mischief: Mischief::none(),
             scene: None,
         }
     }
@@ -168,6 +175,7 @@ impl Plan {
         let faults = &mut self.faults;
         for every in [
             &mut self.govern_every_ms,
+            &mut self.mischief.present_every_ms,
             &mut faults.break_every_ms,
             &mut faults.down_ms_max,
             &mut faults.crash_every_ms,
@@ -217,6 +225,7 @@ impl fmt::Display for Plan {
         if self.stranger {
             write!(f, "; a stranger listens")?;
         }
+        self.mischief.fmt(f)?;
         for (device, lies) in &self.liars {
             write!(f, "; device {device} lies {lies:?}")?;
         }
@@ -255,6 +264,12 @@ mod tests {
         let lies: std::collections::BTreeSet<_> =
             plans.iter().flat_map(|plan| plan.liars.iter().flat_map(|(_, lies)| lies)).collect();
         assert_eq!(lies.len(), Lie::ALL.len());
+        let mischief: std::collections::BTreeSet<_> = plans
+            .iter()
+            .flat_map(|plan| plan.mischief.without_each())
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(mischief.len(), 5, "{mischief:?}");
         let storm_only = |plan: &&Plan| plan.faults == Plan::draw_storm(plan.seed).faults;
         assert!(plans.iter().filter(storm_only).count() < 250);
     }

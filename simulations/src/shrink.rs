@@ -71,6 +71,9 @@ fn candidates(plan: &Plan) -> Vec<(String, Plan)> {
         Some(scene) => smaller_scene(scene, &mut offer),
     }
     offer("no stranger".to_owned(), &|it| it.stranger = false);
+    for (name, mischief) in plan.mischief.without_each() {
+        offer(format!("without {name}"), &|it| it.mischief = mischief.clone());
+    }
     for (name, faults) in plan.faults.without_each() {
         offer(format!("no {name}"), &|it| it.faults = faults);
     }

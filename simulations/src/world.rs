@@ -2,8 +2,9 @@
 //!
 //! A plan in → a report out. In the first age anything the plan names may fail; in the second everything works, and
 //! all who are honest must agree in time. `beginning` sets it up, `links` carries frames, `machines` performs effects and lets machines die,
-//! `troubles` lets the rest go wrong, `labour` and `politics` are what people do, `lies` what liars do, `judge` says
-//! what must hold in the end. Invariant: nothing here reads a clock or draws from anything but the seed.
+//! `troubles` lets the rest go wrong, `labour` and `politics` are what people do, `lies` what liars do, `adversary` what
+//! others do who mean harm, `sight` what
+//! must hold all along, `judge` what must hold in the end. Invariant: nothing here reads a clock or draws from anything but the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,9 +20,11 @@ use crate::check::Violation;
 use crate::disk::{CrashDisk, Image};
 use crate::engine::Queue;
 use crate::figures::Figures;
+use crate::ledger::Ledger;
 use crate::people::Promises;
 use crate::plan::{Faults, Lie, NEVER, Plan, Scene, Version};
 
+mod adversary;
 mod beginning;
 mod judge;
 mod labour;
@@ -30,6 +33,7 @@ mod links;
 mod machines;
 mod measure;
 mod politics;
+mod sight;
 mod story;
 mod troubles;
 
@@ -39,6 +43,9 @@ const DAWN_MS: u64 = 19_675 * 86_400_000;
 const IN_FLIGHT_PER_DEVICE_MAX: usize = 25_000;
 /// How often it is looked whether all agree, once everything works, in milliseconds.
 const LOOK_EVERY_MS: u64 = 1_000;
+/// How long it takes in chaos, once all agree, until nothing is owed any more: links have compared what both ends hold
+/// once more, in milliseconds.
+const REST_MS: u64 = 16_000;
 
 /// What came of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -114,6 +121,7 @@ enum What {
     Occasion(usize),
     Upgrade { device: usize },
     Sample,
+    Act(adversary::Act),
 }
 
 /// What a device is in the world.
@@ -124,6 +132,8 @@ enum Part {
     Stranger,
     /// A second machine with a member's key.
     Twin,
+    /// Comes with a ticket that is not a good one.
+    Guest,
 }
 
 struct Device {
@@ -146,6 +156,8 @@ struct Device {
     asked: BTreeMap<WishId, SpaceId>,
     /// What was granted, by space and own log: the highest number.
     granted_heads: BTreeMap<(SpaceId, LogId), u64>,
+    /// Rows of operations that came with something granted.
+    decided: Vec<Vec<u8>>,
     /// A copy of the disk, and how many edits had been asked for then.
     backup: Option<(Image, u64)>,
     /// Whether it has gone on from an older disk: what it writes may turn out to be void, and others may refuse it.
@@ -173,6 +185,7 @@ pub struct World {
     /// Decides about troubles, so that plans without them are as they would be if there were none.
     fate: ChaCha8Rng,
     now_ms: u64,
+    healed_at_ms: u64,
     queue: Queue<What>,
     devices: Vec<Device>,
     numbers: BTreeMap<DeviceId, usize>,
@@ -203,6 +216,10 @@ pub struct World {
     failures: Vec<Violation>,
     granted: usize,
     measure: Option<measure::Measure>,
+    /// Who wrote what first; in chaos only.
+    ledger: Option<Ledger>,
+    sight: sight::Sight,
+    scheme: adversary::Scheme,
     story: Option<Vec<String>>,
 }
 
@@ -212,7 +229,8 @@ impl World {
     pub fn new(plan: Plan) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ 0x6d65_7368);
         let members = plan.members();
-        let count = members + usize::from(plan.stranger);
+        let strangers = members + usize::from(plan.stranger);
+        let count = strangers + usize::from(plan.mischief.guest.is_some());
         let scene = plan.scene.clone().map(Arc::new);
         let devices: Vec<Device> = (0..count)
             .map(|n| {
@@ -234,6 +252,11 @@ impl World {
                 if n >= members {
                     device.part = Part::Stranger;
                 }
+                if n >= strangers {
+                    device.part = Part::Guest;
+                    // So far behind that it takes every ticket for a good one.
+                    device.skew_ms = -86_400_000;
+                }
                 if let Some(group) = group {
                     device.lies.clone_from(&group.lies);
                     device.version = group.version;
@@ -248,6 +271,7 @@ impl World {
             rng,
             fate: ChaCha8Rng::seed_from_u64(plan.seed ^ 0x6661_7465),
             now_ms: DAWN_MS,
+            healed_at_ms: DAWN_MS,
             queue: Queue::default(),
             devices,
             numbers,
@@ -272,6 +296,9 @@ impl World {
             granted: 0,
             measure: scene.as_ref().map(|_| measure::Measure::new(members, plan.storm_ms)),
             story: None,
+            ledger: scene.is_none().then(Ledger::default),
+            sight: sight::Sight::default(),
+            scheme: adversary::Scheme::new(plan.seed),
             scene,
             plan,
         }
@@ -308,11 +335,16 @@ impl World {
         self.heal();
         let end = self.now_ms + self.plan.heal_ms_max;
         self.run_until(end, Self::agreed);
+        self.healed_at_ms = self.now_ms;
+        if self.scene.is_none() {
+            let rest = self.now_ms + REST_MS;
+            self.run_until(rest, |_| false);
+        }
         self.judge();
     }
 
     fn report(self) -> Report {
-        let healed_ms = (self.now_ms - DAWN_MS).saturating_sub(self.plan.storm_ms);
+        let healed_ms = (self.healed_at_ms - DAWN_MS).saturating_sub(self.plan.storm_ms);
         Report {
             converged: self.failures.iter().all(|failure| failure.invariant != "convergence"),
             trace_hash: self.trace.finalize().to_hex().to_string(),
@@ -348,7 +380,8 @@ impl World {
     /// what a damaged frame said about a link lasts as long as the link.
     fn heal(&mut self) {
         self.tell(|| "everything works from now on".to_owned());
-        let damaging = self.faults.corruption_per_mille > 0;
+        let damaging =
+            self.faults.corruption_per_mille > 0 || self.plan.mischief.replay_per_mille > 0;
         self.faults = Faults::none();
         self.storm = false;
         self.barriers.clear();
@@ -422,6 +455,8 @@ impl World {
             What::Occasion(place) => (17, *place, &[]),
             What::Upgrade { device } => (18, *device, &[]),
             What::Sample => (19, 0, &[]),
+            What::Act(adversary::Act::Replay { to, bytes, .. }) => (20, *to, bytes),
+            What::Act(_) => (21, 0, &[]),
         };
         let mut line = [0; 17];
         line[..8].copy_from_slice(&at_ms.to_le_bytes());
@@ -456,6 +491,7 @@ impl World {
             What::Occasion(place) => self.occasion(place),
             What::Upgrade { device } => self.upgrade(device),
             What::Sample => self.sample(),
+            What::Act(act) => self.act(act),
         }
     }
 
@@ -519,6 +555,7 @@ impl Device {
             links: BTreeMap::new(),
             asked: BTreeMap::new(),
             granted_heads: BTreeMap::new(),
+            decided: Vec::new(),
             backup: None,
             restored: false,
             away_until: 0,

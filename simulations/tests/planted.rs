@@ -4,16 +4,23 @@
 
 use meshwork_sim::planted::{bugs, hunt};
 
-/// One of each kind: storage, signatures, members, order, what is announced, memory, presence, merging.
-const QUICK: [&str; 8] = [
+/// One of each kind: storage, signatures, members, keys, order, what is announced, invites, rubbish, presence, merging.
+const QUICK: [&str; 15] = [
     "LogRowLate",
-    "CheckpointForgetsOne",
     "EntriesNotDurable",
+    "NonceRepeats",
     "AckTooHigh",
+    "PastIgnored",
     "PastForgottenAtRestart",
-    "SiblingsByArrival",
-    "PenaltyNever",
+    "CheckpointForgetsOne",
+    "CutOffByOne",
+    "RemovedGetKeys",
     "KeysNotHanded",
+    "ClockNotObserved",
+    "InviteExpired",
+    "PenaltyNever",
+    "NoteStale",
+    "AddsOfOthersLost",
 ];
 /// Most seeds for one.
 const SEEDS_MAX: u64 = 60;

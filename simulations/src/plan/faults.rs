@@ -202,15 +202,15 @@ impl fmt::Display for Faults {
 }
 
 /// [`NEVER`] as `null`.
-mod never {
+pub(super) mod never {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-    pub(super) fn serialize<S: Serializer>(ms: &u64, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(ms: &u64, to: S) -> Result<S::Ok, S::Error> {
         (*ms != super::NEVER).then_some(*ms).serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         Ok(Option::deserialize(from)?.unwrap_or(super::NEVER))
     }
 }

@@ -116,6 +116,7 @@ impl Scenario {
             liars: Vec::new(),
             older_devices: 0,
             newer_devices: 0,
+            mischief: crate::plan::Mischief::none(),
             scene: Some(scene),
         })
     }

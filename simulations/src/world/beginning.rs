@@ -44,6 +44,7 @@ impl World {
         self.after(delay, What::Crash);
         self.plan_troubles();
         self.plan_scene();
+        self.plot();
     }
 
     /// Starts a device, unless its time comes later.

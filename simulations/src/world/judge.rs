@@ -10,7 +10,7 @@ use meshwork_protocol::{LogId, Replica, SpaceId};
 
 use super::{NEVER, Part, World};
 use crate::check::leaks;
-use crate::people::MARKERS;
+use crate::people::{MARKERS, VISITS};
 
 /// How much of each log a device contains.
 type Frontier = BTreeMap<LogId, u64>;
@@ -170,14 +170,20 @@ impl World {
             self.fail("convergence", detail);
             return;
         }
+        self.see_rest();
+        self.judge_guest();
         let dropped = |replica: &Replica| replica.counters().frames_dropped;
-        let quiet = self.devices.iter().all(|device| device.lies.is_empty());
+        let mischief = &self.plan.mischief;
+        let quiet = self.devices.iter().all(|device| device.lies.is_empty())
+            && !mischief.pest
+            && mischief.replay_per_mille == 0;
         let members = self.devices.iter().filter(|device| device.part == Part::Member);
         if quiet && members.filter_map(|device| device.replica.as_ref()).any(|it| dropped(it) > 0) {
             self.fail("honesty", "frames of honest devices came too fast for others");
         }
         for space in self.spaces.clone() {
             self.judge_promises(space);
+            self.judge_counter(space);
         }
         let secrets = self.secrets();
         if let Some(leak) = leaks(&self.heard_by_stranger, &secrets) {
@@ -214,6 +220,22 @@ impl World {
                 self.fail("durability", detail);
                 return;
             }
+        }
+    }
+
+    /// The counter says what was counted, where nothing that was written can have been lost before it was granted.
+    fn judge_counter(&mut self, space: SpaceId) {
+        let faults = &self.plan.faults;
+        let lost = faults.crash_every_ms != NEVER
+            || faults.crash_at.is_some()
+            || faults.disk_full_every_ms != NEVER;
+        if lost || !self.straight() {
+            return;
+        }
+        let Some(Value::Int(visits)) = self.contents(0, space).remove(VISITS) else { return };
+        let counted = self.promises.counted(space);
+        if visits != counted {
+            self.fail("durability", format!("a counter says {visits} where {counted} was counted"));
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use meshwork_crdt::{Edit, Kind, Value};
-use meshwork_protocol::{Action, ObjectEdit, SpaceId, Target, Wish, WishId};
+use meshwork_protocol::{Action, ObjectEdit, Outcome, SpaceId, Target, Wish, WishId};
 use rand_core::Rng as _;
 
 use super::{What, World};
@@ -42,7 +42,11 @@ impl World {
 
     fn edit_anything(&mut self, device: usize) {
         let space = self.spaces[self.rng.next_u32() as usize % self.spaces.len()];
-        if !self.ready(device, space) {
+        let Some(before) = self.devices[device].replica.as_ref().and_then(|r| r.space(space))
+        else {
+            return;
+        };
+        if !before.ready {
             return;
         }
         let mut lengths = BTreeMap::new();
@@ -53,7 +57,11 @@ impl World {
         let wish = WishId(self.devices[device].wishes + 1);
         let marker = self.promises.ask(device, wish, space);
         let edits = edits(&mut self.rng, marker, |name| lengths.get(name).copied().unwrap_or(0));
-        self.write(device, space, edits);
+        let asked = edits.last().cloned();
+        let outcome = self.write(device, space, edits);
+        if let Some(outcome) = outcome.filter(|_| self.scene.is_none()) {
+            self.see_edited(device, &before, asked, &outcome);
+        }
     }
 
     pub(super) fn ready(&self, device: usize, space: SpaceId) -> bool {
@@ -72,10 +80,10 @@ impl World {
         length.unwrap_or(0)
     }
 
-    fn write(&mut self, device: usize, space: SpaceId, edits: Vec<ObjectEdit>) {
+    fn write(&mut self, device: usize, space: SpaceId, edits: Vec<ObjectEdit>) -> Option<Outcome> {
         let wish = WishId(self.devices[device].wishes + 1);
         self.devices[device].asked.insert(wish, space);
-        self.wish(device, Wish::Edit { space, edits });
+        self.wish(device, Wish::Edit { space, edits })
     }
 
     /// A device does some of its work; `keys` are left of a burst of typing.

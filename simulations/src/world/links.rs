@@ -24,7 +24,11 @@ const RETRY_MS: u64 = 1_000;
 impl World {
     /// Puts a frame on its way, as kindly as the plan has it.
     pub(super) fn transmit(&mut self, from: usize, link: LinkId, bytes: Vec<u8>) {
-        let Some((to, far)) = self.devices[from].links.get(&link).copied() else { return };
+        let Some((to, far)) = self.devices[from].links.get(&link).copied() else {
+            self.told_to_pest(from, link, &bytes);
+            return;
+        };
+        self.see_told(from, to, &bytes);
         if self.under_way > IN_FLIGHT_PER_DEVICE_MAX * self.devices.len().max(4) {
             self.fail("bounds", format!("too many frames on their way, from device {from} too"));
             return;
@@ -41,6 +45,7 @@ impl World {
             let tomorrow = [&[1, KIND_OF_TOMORROW, body.len() as u8][..], &body].concat();
             self.carry(from, link, to, far, tomorrow);
         }
+        self.overhear(from, to, &bytes);
         self.carry(from, link, to, far, bytes);
     }
 
@@ -144,7 +149,8 @@ impl World {
     }
 
     pub(super) fn linked(&self, a: usize, b: usize) -> bool {
-        self.devices[a].links.values().any(|(far, _)| *far == b)
+        let sees = |a: usize, b: usize| self.devices[a].links.values().any(|(far, _)| *far == b);
+        sees(a, b) || sees(b, a)
     }
 
     /// Links two contacts, now or when that is possible.

@@ -8,7 +8,9 @@ use meshwork_protocol::{
 use rand_core::Rng as _;
 
 use super::{DAWN_MS, NEVER, Part, What, World};
+use crate::check::Violation;
 use crate::disk::CrashDisk;
+use crate::ledger::Ledger;
 use crate::plan::CrashAt;
 
 /// One of so many persists ends with a crash, while there are crashes.
@@ -19,6 +21,12 @@ const RESTART_MS: u64 = 2_000;
 /// What one device's effects come to.
 struct Outbox<'a> {
     disk: &'a CrashDisk,
+    ledger: Option<&'a mut Ledger>,
+    /// Whose effects they are.
+    device: (usize, DeviceId),
+    violation: Option<Violation>,
+    /// Keys of the operations that are stored.
+    operations: Vec<Vec<u8>>,
     sent: Vec<(LinkId, Vec<u8>)>,
     timers: Vec<(Time, Timer)>,
     events: Vec<Event>,
@@ -41,6 +49,11 @@ impl Host for Outbox<'_> {
             return Err(StoreError::Io("the machine died".to_owned()));
         }
         self.disk.commit(batch)?;
+        if let Some(ledger) = &mut self.ledger {
+            self.violation = ledger.commit(self.device.0, self.device.1, batch);
+            let kept = batch.iter().filter(|(key, value)| key.starts_with(b"o") && value.is_some());
+            self.operations.extend(kept.map(|(key, _)| key.to_vec()));
+        }
         if self.dies == Some(false) {
             return Err(StoreError::Io("the machine died".to_owned()));
         }
@@ -83,10 +96,19 @@ impl World {
         })
     }
 
+    /// One of how many persists of a kind ends with a crash.
+    fn lives_for(&self, input: &Input) -> u32 {
+        match input {
+            Input::Wished { .. } if self.plan.mischief.dies_at_work => CRASHES_AT_PERSISTS / 40,
+            _ if self.plan.mischief.dies_at_work => CRASHES_AT_PERSISTS / 4,
+            _ => CRASHES_AT_PERSISTS,
+        }
+    }
+
     /// Whether, and how, a machine dies at what it is about to do.
-    fn dies(&mut self, n: usize) -> Option<bool> {
+    fn dies(&mut self, n: usize, input: &Input) -> Option<bool> {
         let now = self.now_ms > DAWN_MS && self.storming() && self.faults.crash_every_ms != NEVER;
-        let dies = now && self.rng.next_u32().is_multiple_of(CRASHES_AT_PERSISTS);
+        let dies = now && self.rng.next_u32().is_multiple_of(self.lives_for(input));
         let before = self.rng.next_u32().is_multiple_of(2);
         match self.faults.crash_at {
             Some(CrashAt { device, persist, before })
@@ -100,7 +122,7 @@ impl World {
 
     /// Hands an input to a device and performs what it decides; its events.
     pub(super) fn input(&mut self, n: usize, input: Input) -> Vec<Event> {
-        let dies = self.dies(n);
+        let dies = self.dies(n, &input);
         let now = self.clock(n);
         let device = &mut self.devices[n];
         let Some(replica) = &mut device.replica else { return Vec::new() };
@@ -108,6 +130,10 @@ impl World {
         replica.handle([input], now, &mut device.rng, &mut effects);
         let mut outbox = Outbox {
             disk: &device.disk,
+            ledger: self.ledger.as_mut(),
+            device: (n, device.identity.device()),
+            violation: None,
+            operations: Vec::new(),
             sent: Vec::new(),
             timers: Vec::new(),
             events: Vec::new(),
@@ -118,9 +144,14 @@ impl World {
             persisted: false,
         };
         let result = effects.drain(&mut outbox);
+        let (violation, operations) =
+            (outbox.violation.take(), std::mem::take(&mut outbox.operations));
         let Outbox { sent, timers, events, closed, parted, dialled, persisted, .. } = outbox;
         let doomed = dies.is_some() && persisted;
         device.persists += u64::from(persisted);
+        if let Some(Violation { invariant, detail }) = violation {
+            self.fail(invariant, detail);
+        }
         for (link, bytes) in sent {
             self.say(n, link, bytes);
         }
@@ -144,9 +175,14 @@ impl World {
                 self.dial(n, to);
             }
         }
+        if events.iter().any(|event| matches!(event, Event::Granted { .. })) {
+            self.devices[n].decided.extend(operations);
+        }
         for event in &events {
             self.hear(n, event);
+            self.see(n, event);
         }
+        self.see_shown(n, &events);
         events
     }
 
@@ -199,7 +235,7 @@ impl World {
     }
 
     /// Whether what a device sends must be right: that of a member that does not lie, on the disk it has always had.
-    fn expected_honest(&self, peer: DeviceId) -> bool {
+    pub(super) fn expected_honest(&self, peer: DeviceId) -> bool {
         let known = self.numbers.get(&peer).copied();
         known.is_some_and(|far| self.honest(far) && !self.devices[far].restored)
     }
@@ -238,6 +274,13 @@ impl World {
         self.tell(|| format!("{n} dies"));
         self.crashes += 1;
         self.devices[n].disk.clone().crash(&mut self.rng);
+        let id = self.id(n);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.crashed(id);
+        }
+        if self.plan.mischief.dies_at_work {
+            self.vanish(n);
+        }
         self.halt(n);
         let delay = self.about(RESTART_MS);
         self.after(delay, What::Restart { device: n });
@@ -278,7 +321,14 @@ impl World {
             Err(StoreError::Io(_)) if device.disk.is_full() => {}
             Err(error) => self.fail("storage", format!("device {n} does not open: {error}")),
         }
+        if let (Some(ledger), true) = (&mut self.ledger, self.devices[n].replica.is_some()) {
+            let device = &self.devices[n];
+            let violation = ledger.opened(n, device.identity.device(), &device.disk);
+            self.failures.extend(violation);
+        }
         self.check_durable(n);
+        self.see_decisions(n);
+        self.sight.forget_presence(n);
         if self.scene.is_some() && self.devices[n].replica.is_some() {
             let large = self.shares.iter().any(|share| share.len() > limits::FULL_MESH_MAX);
             if large {
@@ -336,9 +386,11 @@ impl World {
         let backup = self.devices[n].backup.clone().filter(|_| !self.devices[n].restored);
         self.promises.forget(n, backup.as_ref().map_or(0, |(_, asked)| *asked));
         self.devices[n].granted_heads.clear();
+        self.devices[n].decided.clear();
         if let Some((image, _)) = backup {
             self.tell(|| format!("{n} is given an older disk"));
             self.halt(n);
+            self.forks_from_now_on(n);
             self.devices[n].restored = true;
             self.devices[n].disk.restore(&image);
         } else {
@@ -357,6 +409,14 @@ impl World {
         self.after(delay, What::Restart { device: n });
     }
 
+    /// A device may write numbers again that it has written before.
+    fn forks_from_now_on(&mut self, n: usize) {
+        let id = self.id(n);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.forked(id);
+        }
+    }
+
     /// A second machine starts with a copy of a device's disk, and with its key.
     pub(super) fn clone_device(&mut self, n: usize) -> usize {
         let twin = self.devices.len();
@@ -372,6 +432,7 @@ impl World {
         self.promises.forget(n, asked);
         self.devices[n].restored = true;
         self.devices[n].granted_heads.clear();
+        self.forks_from_now_on(n);
         self.tell(|| format!("{twin} is a copy of {n}"));
         self.start(twin);
         twin

@@ -3,7 +3,7 @@
 use meshwork_protocol::{Governance, Outcome, Role, SpaceId, SpaceView, Time, Wish};
 use rand_core::Rng as _;
 
-use super::{What, World};
+use super::{Part, What, World};
 
 /// How often the founder looks after everybody once the storm is over, in milliseconds.
 const REUNITE_EVERY_MS: u64 = 10_000;
@@ -45,7 +45,14 @@ impl World {
             },
             _ => Governance::SetRole { member, role },
         };
-        self.wish(device, Wish::Govern { space, what });
+        self.see_adoption(what);
+        let granted = self.wish(device, Wish::Govern { space, what }).is_some();
+        let out = matches!(what, Governance::RemoveMember { .. } | Governance::RemoveDevice { .. });
+        if granted && out {
+            self.see_removal(device, space, other);
+        }
+        let promotes = matches!(what, Governance::SetRole { .. });
+        self.scheme.promoted |= promotes && self.devices[other].part == Part::Guest;
     }
 
     /// A device of a scene decides something about another that shares the space: a role, or that it is out.
@@ -76,6 +83,7 @@ impl World {
             let replica = self.devices[founder].replica.as_ref();
             let view = replica.and_then(|replica| replica.space(space));
             for what in view.iter().flat_map(quarantined) {
+                self.see_adoption(what);
                 self.wish(founder, Wish::Govern { space, what });
             }
         }
@@ -110,7 +118,10 @@ impl World {
     fn let_all_write(&mut self, space: SpaceId, founder: usize) {
         let Some(replica) = &self.devices[founder].replica else { return };
         for known in replica.members(space).unwrap_or_default() {
-            let relay = self.numbers.get(&known.device).is_some_and(|n| self.relays(*n));
+            let relay = self
+                .numbers
+                .get(&known.device)
+                .is_some_and(|n| self.relays(*n) || self.devices[*n].part == Part::Guest);
             if known.role < Role::Write && !relay {
                 let what = Governance::SetRole { member: known.member, role: Role::Write };
                 self.wish(founder, Wish::Govern { space, what });

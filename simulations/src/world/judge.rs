@@ -49,7 +49,8 @@ impl World {
             }
             forgets |= !view.keeps_history;
             older = older.or((view.older > 0).then_some((n, view.older)));
-            if view.waiting > 0 {
+            // What only a disk that rotted had, a key perhaps, nobody has any more.
+            if view.waiting > 0 && self.rotted.is_none() {
                 let (waiting, why) = (view.waiting, self.why(n, space));
                 return Some(format!("device {n} waits with {waiting} entries{why}"));
             }

@@ -172,10 +172,11 @@ impl Plan {
         let slower = 600;
         self.storm_ms *= slower;
         self.edit_every_ms *= slower;
+        // Who is present says so every few seconds, which would be all that happens.
+        self.mischief.present_every_ms = NEVER;
         let faults = &mut self.faults;
         for every in [
             &mut self.govern_every_ms,
-            &mut self.mischief.present_every_ms,
             &mut faults.break_every_ms,
             &mut faults.down_ms_max,
             &mut faults.crash_every_ms,

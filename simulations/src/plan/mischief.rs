@@ -27,7 +27,7 @@ pub enum Guest {
 
 /// What is not as it should be, beyond the faults of links and machines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Mischief {
     /// Frames that come again seconds later, on whatever link there is then, in a thousand.
     pub replay_per_mille: u32,

@@ -141,6 +141,8 @@ pub(crate) struct Space {
     pub audited: Option<(DeviceId, bool)>,
     /// Objects contain entries that do not count any more, and cannot be built anew before all history is here.
     overdue: bool,
+    /// Whether a peer lacks entries that are in the objects and not here.
+    pub needed_by_others: bool,
     /// When entries last came that are in the objects and were not here.
     pub history_moved: Option<Time>,
     /// What the ticket or the creator called it.
@@ -191,6 +193,7 @@ impl Space {
             keeps_history: true,
             audited: None,
             overdue: false,
+            needed_by_others: false,
             history_moved: None,
             hint,
             time: HybridTime::default(),

@@ -23,7 +23,7 @@ impl Replica {
         &mut self,
         link: LinkId,
         id: SpaceId,
-        logs: &[LogId],
+        logs: &[(LogId, u64)],
         now: Time,
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
@@ -39,9 +39,10 @@ impl Replica {
         shared.marked = Some(now);
         let tag = shared.tag_out;
         let mut frames = Vec::new();
-        for log in logs.iter().take(limits::FORKS_AT_ONCE_MAX) {
+        // The peer compares only what it has: where its branch ends they differ for certain.
+        for (log, end) in logs.iter().take(limits::FORKS_AT_ONCE_MAX) {
             let mut turn = turn!(self, now, rng, effects);
-            let marks = marks(space, *log, 0, space.head(*log).seq, &mut turn);
+            let marks = marks(space, *log, 0, *end, &mut turn);
             frames.push(Frame::Marks(Marks { tag, log: *log, marks }));
         }
         for frame in frames {

@@ -443,13 +443,13 @@ fn heads_of(space: &Space, shared: &Shared, logs: &[LogId]) -> Vec<LogHead> {
     logs.iter().map(head).collect()
 }
 
-/// Stops sending logs of which the peer holds another branch; tells whether there are such.
+/// Stops sending logs of which the peer holds another branch; tells which, and where its branch ends.
 fn part_forks(
     space: &Space,
     shared: &mut Shared,
     heads: &[LogHead],
     turn: &mut Turn<'_>,
-) -> Vec<LogId> {
+) -> Vec<(LogId, u64)> {
     let mut forked = Vec::new();
     for head in heads {
         if head.seq == 0 || head.seq > space.head(head.log).seq {
@@ -461,7 +461,7 @@ fn part_forks(
             && let Some(progress) = shared.progress.get_mut(&head.log)
         {
             progress.parted = true;
-            forked.push(head.log);
+            forked.push((head.log, head.seq));
         }
     }
     forked

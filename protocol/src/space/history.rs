@@ -49,7 +49,7 @@ impl Space {
 
     /// Whether entries that are in the objects and not here are to be asked for.
     pub(crate) fn wants_history(&self) -> bool {
-        (self.keeps_history || self.overdue) && !self.is_whole()
+        (self.keeps_history || self.overdue || self.needed_by_others) && !self.is_whole()
     }
 
     /// Whether a log ends before a checkpoint that stands.

@@ -291,6 +291,11 @@ impl World {
             }
             return;
         }
+        // An invite has expired by the clock of who lets in.
+        let jumps = self.plan.faults.clock_jump_every_ms != NEVER;
+        if self.plan.mischief.guest == Some(Guest::Expired) && jumps {
+            return;
+        }
         let knows = |n: &usize| {
             let members = self.devices[*n].replica.as_ref().and_then(|it| it.members(space));
             members.is_some_and(|members| members.iter().any(|known| known.device == id))

@@ -221,7 +221,7 @@ impl World {
             }
             Event::GreyListed { peer, rejection, .. } => {
                 self.tell(|| format!("{n} shuts a device out: {rejection}"));
-                if self.honest(n) && self.expected_honest(*peer) {
+                if self.honest(n) && self.expected_honest(*peer) && !self.damaged {
                     let detail = format!("device {n} shut out an honest device: {rejection}");
                     self.fail("honesty", detail);
                 }

@@ -125,10 +125,10 @@ impl Replica {
             Bringing::Manifest(bytes) => {
                 let Some(incoming) = expected else { return Ok(()) };
                 let Some(space) = self.spaces.get(&id) else { return Ok(()) };
-                let manifest = Manifest::verify(space.pseudonym, &bytes.0);
                 if incoming.manifest.is_none() {
-                    (incoming.manifest, incoming.moved) =
-                        (Some(manifest.ok_or(Rejection::BadSnapshot)?), now);
+                    let manifest = Manifest::verify(space.pseudonym, &bytes.0);
+                    incoming.manifest = Some(manifest.ok_or(Rejection::BadSnapshot)?);
+                    incoming.moved = now;
                 }
             }
             Bringing::Part { sent, part } => {

@@ -219,7 +219,7 @@ impl Replica {
                 let Some(known) = space.logs.get(&log) else { continue };
                 if known.lacks(seq + 1) {
                     unsendable.push(*id);
-                    space.needed_by_others = true;
+                    space.needed_by_others |= space.lacks_what_nobody_lets_go(log);
                     continue;
                 }
                 let most = usize::try_from(credit).unwrap_or(usize::MAX) - limits::RUN_BYTES_MAX;

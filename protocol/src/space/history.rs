@@ -42,7 +42,7 @@ impl Log {
 }
 
 impl Space {
-    /// Logs of which entries are missing, with the last entry before those; oldest first.
+    /// Logs of which entries are missing, with the last entry before those.
     pub(crate) fn gaps(&self) -> impl Iterator<Item = (LogId, u64)> {
         self.logs.iter().filter_map(|(id, log)| Some((*id, log.gap?.after)))
     }
@@ -50,6 +50,14 @@ impl Space {
     /// Whether entries that are in the objects and not here are to be asked for.
     pub(crate) fn wants_history(&self) -> bool {
         (self.keeps_history || self.overdue || self.needed_by_others) && !self.is_whole()
+    }
+
+    /// Whether entries of a log are missing that no checkpoint lets anybody give up.
+    pub(crate) fn lacks_what_nobody_lets_go(&self, log: LogId) -> bool {
+        let Some(log) = self.logs.get(&log) else { return false };
+        let place = (log.opening.device, log.opening.incarnation);
+        let settled = self.membership.roster().checkpoints.get(&place).map_or(0, |head| head.seq);
+        log.gap.is_some_and(|gap| gap.base.seq > settled)
     }
 
     /// Whether a log ends before a checkpoint that stands.
@@ -268,9 +276,10 @@ impl Space {
             Vec::new()
         };
         if self.is_whole() {
+            self.needed_by_others = false;
             self.drop_ground(turn);
+            visible.extend(self.audit(turn));
         }
-        visible.extend(self.audit(turn));
         visible
     }
 

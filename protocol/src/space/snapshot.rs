@@ -133,8 +133,10 @@ impl Space {
         let checked = self.check_stands(&contents, turn)?;
         let states = decode_states(&contents)?;
         let new_logs = checked.iter().filter(|c| !self.logs.contains_key(&c.id)).count();
+        let unknown = |known: &&ObjectState| self.objects.meta(known.object).is_none();
+        let new_objects = contents.objects.iter().filter(unknown).count();
         let room = self.logs.len() + new_logs <= limits::LOGS_PER_SPACE_MAX
-            && self.objects.len() + states.len() <= 2 * limits::OBJECTS_PER_SPACE_MAX;
+            && self.objects.len() + new_objects <= limits::OBJECTS_PER_SPACE_MAX;
         if !room {
             return None;
         }

@@ -647,14 +647,16 @@ impl Space {
                 .ok()
                 .and_then(|index| index.checked_sub(1))
                 .and_then(|index| opened.body.logs.get(index));
-            log.is_none_or(|log| {
-                *log == opened.log
-                    || match self.logs.get(log) {
-                        Some(known) => known.applied >= (*seq).min(known.limit()),
-                        None => self.void_from_the_start(*log),
-                    }
-            })
+            log.is_none_or(|log| *log == opened.log || self.has_applied(*log, *seq))
         })
+    }
+
+    /// Whether what counts of a log has been applied up to an entry.
+    fn has_applied(&self, log: LogId, seq: u64) -> bool {
+        match self.logs.get(&log) {
+            Some(known) => known.applied >= seq.min(known.limit()),
+            None => self.void_from_the_start(log),
+        }
     }
 
     /// Whether nothing of a log counts that is not here, since it is forked at its first entry: nobody will send it.

@@ -258,44 +258,68 @@ fn runs_of_logs_that_nobody_started_leave_nothing_behind() {
     assert!(shared.ack_due.is_empty() && shared.due.is_empty());
 }
 
+/// Sends the first entry of another log of `from`, whatever it says.
+fn forge(a: &mut Node, from: &Node, space: SpaceId, incarnation: u64, body: &Body) {
+    let tag = a.replica.sessions[&LINK].shared[&space].tag_in;
+    let known = &a.replica.spaces[&space];
+    let (pseudonym, epoch) = (known.pseudonym, known.writing_epoch().unwrap());
+    let (auth, identity) = (known.membership.auth_ref(), &from.replica.identity);
+    let opening = LogOpening { device: from.replica.device(), incarnation };
+    let sender = known.keyring.get(epoch).unwrap().sender(opening.log(pseudonym));
+    let (body, _) = body.to_padded_bytes(epoch, &Voice::default());
+    let head = Head::NONE;
+    let run = VerifiedRun::seal(pseudonym, opening, head, epoch, auth, &body, &sender, identity);
+    let run = Bytes(run.to_bytes());
+    let frame = Frame::Entries(Entries { tag, number: 1, sent: 1, run });
+    a.input(Input::Received { link: LINK, bytes: frame.encode() }, 20);
+}
+
 /// A writer that lies about what it builds on: the change of an object comes before its creation.
 #[test]
 fn what_comes_before_its_object_is_the_same_on_every_device() {
     let (mut a, b, space) = pair();
-    let tag = a.replica.sessions[&LINK].shared[&space].tag_in;
-    let known = &a.replica.spaces[&space];
-    let pseudonym = known.pseudonym;
-    let epoch = known.writing_epoch().unwrap();
-    let key = known.keyring.get(epoch).unwrap().clone();
-    let auth = known.membership.auth_ref();
-    let device = b.replica.device();
+    let (pseudonym, device) = (a.replica.spaces[&space].pseudonym, b.replica.device());
     let shape: meshwork_crdt::Shape = Kind::Counter.into();
     let object = crate::ids::ObjectId::named("late", &shape);
     let time = meshwork_crdt::HybridTime(5);
     let rename = Change::Rename { name: "early".into(), time };
     let create = Change::Create { shape: Bytes(shape.to_bytes()), name: "late".into(), seed: None };
-    let mut openings: Vec<_> =
-        (0..2).map(|incarnation| LogOpening { device, incarnation }).collect();
-    openings.sort_by_key(|opening| opening.log(pseudonym));
-    for (opening, change) in [(openings[1], rename), (openings[0], create)] {
+    let mut incarnations = [0, 1];
+    incarnations.sort_by_key(|n| LogOpening { device, incarnation: *n }.log(pseudonym));
+    for (incarnation, change) in [(incarnations[1], rename), (incarnations[0], create)] {
         let parts = vec![Part { object, change }];
-        let body = Body { logs: vec![], deps: vec![], time, parts };
-        let (body, _) = body.to_padded_bytes(epoch, &Voice::default());
-        let (sender, head) = (key.sender(opening.log(pseudonym)), Head::NONE);
-        let identity = &b.replica.identity;
-        let run =
-            VerifiedRun::seal(pseudonym, opening, head, epoch, auth, &body, &sender, identity);
-        let run = Bytes(run.to_bytes());
-        let frame = Frame::Entries(Entries { tag, number: 1, sent: 1, run });
-        a.input(Input::Received { link: LINK, bytes: frame.encode() }, 20);
+        forge(&mut a, &b, space, incarnation, &Body { logs: vec![], deps: vec![], time, parts });
         assert!(a.replica.object(space, object).is_none_or(|view| view.name == "early"));
     }
     assert_eq!(a.replica.object(space, object).unwrap().name, "early");
-    let digest = a.replica.digest(space).unwrap();
-    let identity = a.replica.identity.clone();
-    let mut again = Replica::open(a.store.clone(), identity, "", Time(30), &mut a.rng).unwrap();
-    assert_eq!(again.object(space, object).unwrap().name, "early");
-    assert_eq!(again.digest(space).unwrap(), digest);
+    opens_as_it_is(&mut a, space);
+}
+
+/// A writer that lies about what it builds on: it names an entry that is not written yet.
+#[test]
+fn what_names_an_entry_to_come_is_applied_when_it_comes() {
+    let (mut a, b, space) = pair();
+    let known = &a.replica.spaces[&space];
+    let (own, seq) = (known.own_log, known.head(known.own_log).seq);
+    let time = meshwork_crdt::HybridTime(5);
+    let body = Body { logs: vec![own], deps: vec![(1, seq + 1)], time, parts: vec![] };
+    forge(&mut a, &b, space, 3, &body);
+    assert_eq!(a.replica.space(space).unwrap().waiting, 1);
+    let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
+    let edits = vec![ObjectEdit { target, action: Action::Change(Edit::Increment(1)) }];
+    a.wish(Wish::Edit { space, edits });
+    assert_eq!(a.replica.space(space).unwrap().waiting, 0);
+    opens_as_it_is(&mut a, space);
+}
+
+/// The store gives back what is there.
+fn opens_as_it_is(node: &mut Node, space: SpaceId) {
+    let identity = node.replica.identity.clone();
+    let store = node.store.clone();
+    let mut again = Replica::open(store, identity, "", Time(30), &mut node.rng).unwrap();
+    assert_eq!(again.space(space), node.replica.space(space));
+    assert_eq!(again.digest(space).unwrap(), node.replica.digest(space).unwrap());
+    assert_eq!(again.objects(space), node.replica.objects(space));
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl Space {
             let log = *opened.body.logs.get(place)?;
             let known = self.logs.get(&log);
             let applied = known.map_or(0, |known| known.applied);
-            if log == opened.log || applied >= *seq {
+            if log == opened.log || self.has_applied(log, *seq) {
                 return None;
             }
             let here = known.is_some_and(|known| known.head.seq > applied);

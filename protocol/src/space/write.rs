@@ -96,16 +96,12 @@ impl Space {
                 }
             }
         }
-        self.flush(&mut draft, turn);
+        let visible = self.finish(draft, turn);
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
-        if objects.contains(&about_id()) {
-            self.refresh_about(turn);
-        }
-        self.checkpoint_if_due(turn);
         let seq = self.head(self.own_log).seq;
-        Ok(Written { seq, objects, visible: draft.visible.into_iter().collect() })
+        Ok(Written { seq, objects, visible })
     }
 
     /// Writes what this device and, from its creator, the space are called.
@@ -119,9 +115,22 @@ impl Space {
             let written = self.write_one(&ObjectEdit { target, action }, &mut draft, turn);
             debug_assert!(written.is_ok(), "names are bounded before they come here");
         }
+        self.finish(draft, turn)
+    }
+
+    /// Seals what is left of a draft, and applies what waited for it: a member may lie about what its entries build
+    /// on, and name one before it is written. Tells what became visible.
+    fn finish(&mut self, mut draft: Draft, turn: &mut Turn<'_>) -> Vec<Visible> {
         self.flush(&mut draft, turn);
-        self.refresh_about(turn);
-        draft.visible.into_iter().collect()
+        let Draft { mut visible, .. } = draft;
+        if visible.iter().any(|change| change.object == about_id()) {
+            self.refresh_about(turn);
+        }
+        if !self.blocked.is_empty() {
+            visible.extend(self.apply_ready(turn));
+        }
+        self.checkpoint_if_due(turn);
+        visible.into_iter().collect()
     }
 
     fn draft(&mut self, turn: &mut Turn<'_>) -> Result<Draft, Refusal> {

@@ -60,6 +60,9 @@ pub const OPS_PER_SPACE_MAX: usize = 16 * 1024;
 pub const OP_BYTES_MAX: usize = 40 * 1024;
 /// Bytes of all membership operations of one space.
 pub const OPS_BYTES_PER_SPACE_MAX: usize = 64 * 1024 * 1024;
+/// Links over which a device that waits to be let into a space listens at a time to who has not shown that it was let
+/// in.
+pub const HEARSAY_LINKS_MAX: usize = 4;
 /// Most logs up to which an operation lets count what a removed writer wrote.
 pub const CUT_LOGS_MAX: usize = 400;
 /// Most entries after a fork whose headers one branch of a proof holds.

@@ -352,15 +352,41 @@ impl Membership {
         last.map(|(node, _)| node.op.author)
     }
 
-    /// Those of some operations, told by a device that is no member here, that are to be believed: all if they make it a
-    /// member to whom somebody who may has handed a key; of one that was let in before, those by devices that were,
-    /// if they change who is in.
+    /// Whether a device is a member that the others have let in: somebody who is known to be one, `anchors` first, has
+    /// said something that knows of its entry. That a device says itself that it came in by an invite shows nothing:
+    /// the set of operations cannot tell whether the invite had expired by then.
+    pub(crate) fn is_let_in(&self, device: DeviceId, anchors: &BTreeSet<DeviceId>) -> bool {
+        let counts = |place: &usize| self.counts.get(*place) == Some(&true);
+        let mut said: BTreeMap<DeviceId, Vec<&Node>> = BTreeMap::new();
+        let mut entries: Vec<(usize, DeviceId)> = Vec::new();
+        for (place, node) in self.nodes.iter().enumerate().filter(|(place, _)| counts(place)) {
+            said.entry(node.op.author).or_default().push(node);
+            if node.op.enters() {
+                entries.push((place, node.op.author));
+            }
+        }
+        let mut known = anchors.clone();
+        let mut todo: Vec<DeviceId> = anchors.iter().copied().collect();
+        while let Some(next) = todo.pop() {
+            let words = said.get(&next).map_or(&[][..], Vec::as_slice);
+            entries.retain(|(place, entered)| {
+                let told = words.iter().any(|node| node.past.contains(*place));
+                if told && known.insert(*entered) {
+                    todo.push(*entered);
+                }
+                !told
+            });
+        }
+        known.contains(&device) && self.roster.may(device, Role::Relay)
+    }
+
+    /// Those of some operations, told by a device that is no member here, that are to be believed: all if they show that
+    /// members have let it in; of one that was let in before, those by devices that were, if they change who is in.
     pub(crate) fn news(&self, space: SpaceId, from: DeviceId, ops: &[Op]) -> Vec<Op> {
         let mut then = self.clone();
         then.insert(space, ops.to_vec());
         let (before, after) = (&self.roster, &then.roster);
-        let handed = |epoch: &roster::Epoch| epoch.wraps.contains_key(&from);
-        if after.may(from, Role::Relay) && after.epochs.values().any(handed) {
+        if then.is_let_in(from, &before.devices_in().collect()) {
             return ops.to_vec();
         }
         if !before.devices.contains_key(&from) {

@@ -2,9 +2,10 @@
 //!
 //! [`Replica::handle`] is the only mutator: inputs in, effects out, and it cannot fail. The host drains the
 //! effects once per group of inputs. Reads see what has been handled. The branches live beside this file:
-//! `admission` (which frames), `received` (frames), `heads` (what peers hold), `bootstrap` (snapshots, history), `forks`, `receipts` (what is
-//! remembered of what they hold), `wishes` and `govern` (the user), `spread` (what is owed to peers), `links` (whom
-//! to link with), `presence`, `views` (reads), `why` (what keeps devices apart).
+//! `admission` (which frames), `received` (frames), `members` (operations about them), `heads` (what peers hold),
+//! `bootstrap` (snapshots, history), `forks`, `receipts` (what is remembered of what they hold), `wishes` and `govern`
+//! (the user), `spread` (what is owed to peers), `links` (whom to link with), `presence`, `views` (reads), `why` (what
+//! keeps devices apart).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ mod govern;
 mod heads;
 mod linking;
 mod links;
+mod members;
 mod presence;
 mod receipts;
 mod received;

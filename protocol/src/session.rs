@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::branch::Branch;
 use crate::ids::{DeviceId, LogId, SpaceId, Time};
 use crate::limits::{self, Pace};
+use crate::membership::Membership;
 use crate::planted::{self, Bug};
 use crate::replica::bootstrap::Outgoing;
 use crate::wire::{Claim, Tag};
@@ -83,6 +84,9 @@ pub(crate) struct Shared {
     pub marked: Option<Time>,
     /// Whether the peer said that it does not know this device as a member, and nothing else since.
     pub estranged: bool,
+    /// What the peer has told of the space's members, while this device waits to be let in and the peer has not shown
+    /// that it was.
+    pub hearsay: Option<Box<Membership>>,
     /// The snapshot that the peer is being sent.
     pub outgoing: Option<Outgoing>,
     /// When one was last made for it.
@@ -265,6 +269,7 @@ impl Shared {
             ops_sent: None,
             marked: None,
             estranged: false,
+            hearsay: None,
             outgoing: None,
             snapshot_made: None,
             offered: None,

@@ -2,21 +2,17 @@
 
 use rand_core::CryptoRng;
 
-use super::heads::{ANSWER_EVERY_MS, Telling};
+use super::heads::Telling;
 use super::{Replica, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
-use crate::identity;
 use crate::ids::{LinkId, LogId, SpaceId, Time};
 use crate::limits;
-use crate::membership::{Op, OpBody, Role, join_proof};
+use crate::membership::Role;
 use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 use crate::session::{self, Shared};
-use crate::turn::Turn;
-use crate::wire::{
-    Ack, Claim, Claims, Credit, Entries, Frame, Hello, Next, Operations, Refused, Spread, Tag,
-};
+use crate::wire::{Ack, Claim, Claims, Credit, Entries, Frame, Hello, Next, Spread, Tag};
 
 impl Replica {
     pub(super) fn on_received(
@@ -205,144 +201,6 @@ impl Replica {
         } else {
             Err(Rejection::NotMember)
         }
-    }
-
-    fn on_operations(
-        &mut self,
-        link: LinkId,
-        frame: &Operations,
-        now: Time,
-        rng: &mut dyn CryptoRng,
-        effects: &mut Effects,
-    ) -> Result<(), Rejection> {
-        let Some(session) = self.sessions.get(&link) else { return Ok(()) };
-        let (peer, id) = (session.peer, session.space_of(frame.tag).ok_or(Rejection::NotProven)?);
-        let Some(space) = self.spaces.get_mut(&id) else { return Ok(()) };
-        let mut ops = Vec::with_capacity(frame.ops.len());
-        for bytes in &frame.ops {
-            ops.push(match space.membership.same(&bytes.0) {
-                Some(op) => op,
-                None => Op::verify(id, space.pseudonym, &bytes.0)?,
-            });
-        }
-        let member = space.membership.roster().may(peer, Role::Relay);
-        if space.joining.is_none() && !member {
-            let news = space.membership.news(id, peer, &ops);
-            if news.is_empty() {
-                ops.retain(|op| !space.membership.knows(op.id));
-                if ops.is_empty() {
-                    return Ok(());
-                }
-                ops.retain(|op| op.author == peer && op.enters());
-                let join = ops.first().ok_or(Rejection::NotMember)?;
-                if let Some(reason) = refuse_entry(space, join, now) {
-                    self.refuse(link, id, reason, effects);
-                    return Ok(());
-                }
-            } else {
-                ops = news;
-            }
-        }
-        let asks = matches!(ops.as_slice(), [op] if op.author == peer && op.enters());
-        if asks && !member && space.joining.is_some() {
-            // Who waits to be let in lets nobody in: it cannot judge invites yet.
-            return Ok(());
-        }
-        let was_ready = space.ready();
-        let added = space.membership.insert(id, ops);
-        if added.is_empty() {
-            if asks && member {
-                self.send_all_operations(link, id, now, effects);
-            }
-            return Ok(());
-        }
-        let mut turn = turn!(self, now, rng, effects);
-        for op in &added {
-            let key = crate::layout::op_key(space.pseudonym, op.id);
-            turn.effects.batch.put(key, op.bytes.clone());
-        }
-        turn.effects.batch.require_durable();
-        space.take_keys(&mut turn);
-        if space.joining.is_some() && space.ready() {
-            space.joining = None;
-            space.write_row(&mut turn);
-        }
-        let became_ready = !was_ready && space.ready();
-        effects.events.push(Event::MembersChanged { space: id });
-        // What is written from here on goes into a log that counts.
-        self.follow(id, now, rng, effects);
-        if became_ready && let Some(space) = self.spaces.get_mut(&id) {
-            let mut turn = turn!(self, now, rng, effects);
-            let visible = introduce(space, &mut turn);
-            effects.events.push(Event::SpaceReady { space: id });
-            Self::announce(space, &visible, true, effects);
-        }
-        self.after_members_changed(id, link, &added, now, rng, effects);
-        Ok(())
-    }
-
-    /// Tells the other members, lets newcomers in, starts syncing where that has become possible.
-    fn after_members_changed(
-        &mut self,
-        id: SpaceId,
-        from: LinkId,
-        added: &[Op],
-        now: Time,
-        rng: &mut dyn CryptoRng,
-        effects: &mut Effects,
-    ) {
-        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
-        for link in links {
-            let Some(peer) = self.member_on(link, id) else { continue };
-            if added.iter().any(|op| op.author == peer && op.enters()) {
-                self.send_all_operations(link, id, now, effects);
-                self.start_sharing(link, id, now, rng, effects);
-            } else {
-                if link != from {
-                    let ops = added.iter().map(|op| Bytes(op.bytes.clone())).collect();
-                    self.send_operations(link, id, ops, effects);
-                }
-                if added.iter().any(|op| op.author == peer && op.is_plea()) {
-                    self.hand_out_key(link, id, now, rng, effects);
-                }
-                self.send_heads(link, id, Telling::Digest, now, rng, effects);
-            }
-            if let Some(session) = self.sessions.get_mut(&link) {
-                session.dirty = true;
-            }
-        }
-    }
-
-    fn refuse(&mut self, link: LinkId, id: SpaceId, reason: JoinRefusal, effects: &mut Effects) {
-        let tag = self.sessions.get(&link).and_then(|s| s.shared.get(&id)).map(|s| s.tag_out);
-        if let Some(tag) = tag {
-            self.send(link, &Frame::Refused(Refused { tag, reason }), effects);
-        }
-    }
-
-    fn on_refused(
-        &mut self,
-        link: LinkId,
-        frame: &Refused,
-        now: Time,
-        effects: &mut Effects,
-    ) -> Result<(), Rejection> {
-        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
-        let id = session.space_of(frame.tag).ok_or(Rejection::NotProven)?;
-        if let Some(shared) = session.shared.get_mut(&id) {
-            shared.estranged = frame.reason == JoinRefusal::Stranger;
-        }
-        let joining = self.spaces.get(&id).is_some_and(|space| space.joining.is_some());
-        if frame.reason == JoinRefusal::Stranger {
-            let sent = session.shared.get(&id).and_then(|shared| shared.ops_sent);
-            if sent.is_none_or(|at| at.plus_ms(ANSWER_EVERY_MS) <= now) {
-                self.send_all_operations(link, id, now, effects);
-            }
-        } else if joining {
-            let (peer, reason) = (session.peer, frame.reason);
-            effects.events.push(Event::JoinRefused { space: id, peer, reason });
-        }
-        Ok(())
     }
 
     fn on_entries(
@@ -581,35 +439,4 @@ impl Replica {
 /// The low byte of a number, which the next entry of a log is known by.
 pub(super) fn low_byte(seq: u64) -> u8 {
     seq.to_le_bytes()[0]
-}
-
-/// Why a device that is not a member's yet is not let in here, if it is not.
-fn refuse_entry(space: &crate::space::Space, entry: &Op, now: Time) -> Option<JoinRefusal> {
-    let OpBody::Join { invite, card, proof } = &entry.body else {
-        let mut membership = space.membership.clone();
-        membership.insert(space.id, vec![entry.clone()]);
-        let enters = membership.roster().may(entry.author, Role::Relay);
-        return (!enters).then_some(JoinRefusal::NotVouched);
-    };
-    let Some(known) = space.membership.roster().invites.get(invite) else {
-        return Some(JoinRefusal::UnknownInvite);
-    };
-    if known.expires < now && !planted::is(Bug::InviteExpired) {
-        return Some(JoinRefusal::Expired);
-    }
-    let used_up = known.used >= known.uses && !planted::is(Bug::InviteUsedUp);
-    if used_up || known.revoked && !planted::is(Bug::InviteRevoked) {
-        return Some(JoinRefusal::UsedUp);
-    }
-    let proven = identity::verify(&known.key, &join_proof(space.id, *invite, card), &proof.bytes());
-    (!proven).then_some(JoinRefusal::BadProof)
-}
-
-/// What a device says first in a space it has just been let into.
-fn introduce(space: &mut crate::space::Space, turn: &mut Turn<'_>) -> Vec<crate::space::Visible> {
-    if space.membership.roster().may(space.own.device, Role::Write) {
-        space.introduce(None, turn)
-    } else {
-        Vec::new()
-    }
 }

@@ -10,7 +10,7 @@ use crate::effect::{Host, Outcome};
 use crate::entry::{Bytes, Head, LogOpening, VerifiedRun};
 use crate::ids::WishId;
 use crate::input::{Action, ObjectEdit, Target, Wish};
-use crate::membership::Role;
+use crate::membership::{Op, OpBody, Role};
 use crate::store::{MemoryStore, WriteBatch};
 use crate::wire::{
     Ack, ChangedHead, Claim, Claims, Credit, Detail, Entries, Heads, Holds, LogHead, Next,
@@ -91,15 +91,19 @@ fn pair() -> (Node, Node, SpaceId) {
 
 /// Two devices on a new link say everything.
 fn meet(a: &mut Node, b: &mut Node, link: LinkId) {
+    meet_at(a, b, link, 10);
+}
+
+fn meet_at(a: &mut Node, b: &mut Node, link: LinkId, now: u64) {
     let (id_a, id_b) = (a.replica.device(), b.replica.device());
-    let mut to_b = a.input(Input::PeerConnected { link, peer: id_b }, 10).frames;
-    let mut to_a = b.input(Input::PeerConnected { link, peer: id_a }, 10).frames;
+    let mut to_b = a.input(Input::PeerConnected { link, peer: id_b }, now).frames;
+    let mut to_a = b.input(Input::PeerConnected { link, peer: id_a }, now).frames;
     while !to_a.is_empty() || !to_b.is_empty() {
         for bytes in std::mem::take(&mut to_a) {
-            to_b.extend(a.input(Input::Received { link, bytes }, 10).frames);
+            to_b.extend(a.input(Input::Received { link, bytes }, now).frames);
         }
         for bytes in std::mem::take(&mut to_b) {
-            to_a.extend(b.input(Input::Received { link, bytes }, 10).frames);
+            to_a.extend(b.input(Input::Received { link, bytes }, now).frames);
         }
     }
 }
@@ -128,7 +132,7 @@ fn who_is_handed_a_wrong_key_says_so_and_gets_the_right_one_from_another() {
         let kem = whom.replica.identity.kem_public();
         (whom.replica.device(), Bytes(key.wrap(space, epoch, &kem, &mut rng).unwrap()))
     });
-    let body = crate::membership::OpBody::Epoch {
+    let body = OpBody::Epoch {
         epoch,
         log,
         seq: 1,
@@ -137,7 +141,7 @@ fn who_is_handed_a_wrong_key_says_so_and_gets_the_right_one_from_another() {
         wraps: wraps.to_vec(),
     };
     let deps = known.membership.heads();
-    let op = crate::membership::Op::sign(Some(space), deps, body, &b.replica.identity);
+    let op = Op::sign(Some(space), deps, body, &b.replica.identity);
     let tag = a.replica.sessions[&LINK].shared[&space].tag_in;
     let ops = vec![Bytes(op.bytes)];
     let frame = Frame::Operations(Operations { tag, ops }).encode();
@@ -256,6 +260,78 @@ fn runs_of_logs_that_nobody_started_leave_nothing_behind() {
     }
     let shared = &a.replica.sessions[&LINK].shared[&space];
     assert!(shared.ack_due.is_empty() && shared.due.is_empty());
+}
+
+/// A guest that may write by an invite which expires at 500, and what it says: that it came in, that it handed itself a
+/// key.
+fn late_guest(a: &mut Node, space: SpaceId) -> (Node, Vec<Op>) {
+    let (role, expires) = (Role::Write, Time(500));
+    let wish = Wish::Invite { space, role, expires, uses: 1, addresses: vec![] };
+    let Outcome::Invited(ticket) = a.wish(wish) else { panic!() };
+    let mut guest = Node::new(5);
+    guest.wish(Wish::Join { ticket });
+    let known = &guest.replica.spaces[&space];
+    let join = known.joining.clone().unwrap();
+    let (identity, log) = (&guest.replica.identity, known.own_log);
+    let key = crate::keyring::EpochKey::generate(&mut ChaCha20Rng::seed_from_u64(9));
+    let epoch = key.id(space, crate::keyring::EpochBirth { log, seq: 1 });
+    let wrap = key.wrap(space, epoch, &identity.kem_public(), &mut guest.rng).unwrap();
+    let wraps = vec![(identity.device(), Bytes(wrap))];
+    let (earlier, made) = (vec![], Time(10));
+    let body = OpBody::Epoch { epoch, log, seq: 1, made, earlier, wraps };
+    let hands = Op::sign(Some(space), vec![join.id], body, identity);
+    (guest, vec![join, hands])
+}
+
+/// What a node is told over a link by `ops`.
+fn tell(node: &mut Node, link: LinkId, space: SpaceId, ops: &[Op], now: u64) {
+    let tag = node.replica.sessions[&link].shared[&space].tag_in;
+    let ops = ops.iter().map(|op| Bytes(op.bytes.clone())).collect();
+    let frame = Frame::Operations(Operations { tag, ops });
+    node.input(Input::Received { link, bytes: frame.encode() }, now);
+}
+
+#[test]
+fn who_comes_too_late_does_not_let_itself_in() {
+    let (mut a, _b, space) = pair();
+    let (mut guest, said) = late_guest(&mut a, space);
+    let link = LinkId(9);
+    meet_at(&mut a, &mut guest, link, 2_000);
+    tell(&mut a, link, space, &said, 2_000);
+    let device = guest.replica.device();
+    assert!(!a.replica.spaces[&space].membership.roster().devices.contains_key(&device));
+    // In time the same words do.
+    let (mut a, _b, space) = pair();
+    let (mut guest, said) = late_guest(&mut a, space);
+    meet_at(&mut a, &mut guest, link, 100);
+    tell(&mut a, link, space, &said, 100);
+    assert!(a.replica.spaces[&space].membership.roster().may(device, Role::Write));
+}
+
+#[test]
+fn who_comes_too_late_is_not_let_in_by_way_of_a_newcomer() {
+    let (mut a, _b, space) = pair();
+    let (guest, said) = late_guest(&mut a, space);
+    let (role, expires) = (Role::Write, Time(10_000));
+    let wish = Wish::Invite { space, role, expires, uses: 1, addresses: vec![] };
+    let Outcome::Invited(ticket) = a.wish(wish) else { panic!() };
+    let mut newcomer = Node::new(6);
+    newcomer.wish(Wish::Join { ticket });
+    // The guest has come by all operations, and says more.
+    let mut all: Vec<Op> = a.replica.spaces[&space].membership.in_order().cloned().collect();
+    all.extend(said);
+    let (link, device) = (LinkId(9), guest.replica.device());
+    let mut guest = guest;
+    meet_at(&mut newcomer, &mut guest, link, 2_000);
+    tell(&mut newcomer, link, space, &all, 2_000);
+    meet_at(&mut a, &mut newcomer, LinkId(10), 2_000);
+    assert!(newcomer.replica.space(space).unwrap().ready);
+    for node in [&a, &newcomer] {
+        let roster = node.replica.spaces[&space].membership.roster();
+        assert!(!roster.devices.contains_key(&device));
+    }
+    let heard = |session: &Session| session.shared.values().any(|s| s.hearsay.is_some());
+    assert!(newcomer.replica.sessions.values().any(heard));
 }
 
 /// Sends the first entry of another log of `from`, whatever it says.

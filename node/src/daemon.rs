@@ -389,8 +389,8 @@ impl Host for Shore {
 mod tests {
     use std::sync::atomic::AtomicBool;
 
-    use meshwork_protocol::Identity;
     use meshwork_protocol::store::MemoryStore;
+    use meshwork_protocol::{History, Identity};
     use rand_core::SeedableRng;
 
     use super::*;
@@ -445,7 +445,8 @@ mod tests {
     async fn a_full_disk_ends_the_engine_and_promises_nothing() {
         let disk = Arc::new(Disk::default());
         let (engine, end) = engine(disk.clone()).await;
-        let create = |name: &str| Wish::CreateSpace { name: name.to_owned() };
+        let create =
+            |name: &str| Wish::CreateSpace { name: name.to_owned(), history: History::All };
         assert!(engine.wish(create("first")).await.unwrap().is_ok());
         disk.full.store(true, Ordering::Relaxed);
         let refused = engine.wish(create("second")).await.unwrap_err();
@@ -476,7 +477,7 @@ mod tests {
         tokio::task::spawn_blocking(move || wait_started.recv().unwrap()).await.unwrap();
         let before = engine.counters();
         let wishes: Vec<_> = (0..20)
-            .map(|n| Wish::CreateSpace { name: format!("space {n}") })
+            .map(|n| Wish::CreateSpace { name: format!("space {n}"), history: History::All })
             .map(|wish| {
                 let (reply, answer) = oneshot::channel();
                 engine.queue.try_send(Command::Wish(wish, reply)).unwrap();

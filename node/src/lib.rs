@@ -40,9 +40,9 @@ pub use linking::OwnDevice;
 pub use meshwork_crdt as crdt;
 pub use meshwork_crdt::{Edit, HybridTime, Kind, LogId, Object, Path, Shape, Text, Value};
 pub use meshwork_protocol::{
-    Action, Cause, Counters, DeviceId, Event, InviteView, LinkCode, LinkView, MemberId, MemberView,
-    ObjectEdit, ObjectId, ObjectView, OpId, Phrase, QuarantineView, Receipts, Rejection, Role,
-    RootWord, SpaceId, SpaceView, SyncView, Target, Ticket, Time,
+    Action, Cause, Counters, DeviceId, Event, History, InviteView, LinkCode, LinkView, MemberId,
+    MemberView, ObjectEdit, ObjectId, ObjectView, OpId, Phrase, QuarantineView, Receipts,
+    Rejection, Role, RootWord, SpaceId, SpaceView, SyncView, Target, Ticket, Time,
 };
 pub use node::{Invitation, Node};
 pub use space::{Change, Frontier, Present, Put, Receipt, Snapshot, Space, Update, Watch};

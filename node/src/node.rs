@@ -10,8 +10,8 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use meshwork_protocol::limits::TICKET_ADDRESSES_MAX;
 use meshwork_protocol::{
-    DeviceId, Event, MemberId, Outcome, Refusal, Replica, Role, SpaceId, SpaceView, Ticket, Time,
-    Wish,
+    DeviceId, Event, History, MemberId, Outcome, Refusal, Replica, Role, SpaceId, SpaceView,
+    Ticket, Time, Wish,
 };
 use tokio::sync::watch;
 
@@ -154,7 +154,15 @@ impl Node {
     /// # Errors
     /// `FailureKind::Usage` for a bad name or a reached limit, `FailureKind::NotRunning`.
     pub async fn create_space(&self, name: &str) -> Result<Space> {
-        match self.engine().wish(Wish::CreateSpace { name: name.to_owned() }).await?? {
+        self.create_space_with(name, History::All).await
+    }
+
+    /// Creates a space whose later members can read so much of its past; durable when it returns.
+    ///
+    /// # Errors
+    /// As [`Self::create_space`].
+    pub async fn create_space_with(&self, name: &str, history: History) -> Result<Space> {
+        match self.engine().wish(Wish::CreateSpace { name: name.to_owned(), history }).await?? {
             Outcome::Created(space) => Ok(Space::new(self.clone(), space)),
             other => Err(unexpected(&other)),
         }

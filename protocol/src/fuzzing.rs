@@ -19,7 +19,7 @@ use crate::ids::{
 use crate::keyring::{AtRest, EpochBirth, EpochKey, first16};
 use crate::layout::{self, SpaceRow};
 use crate::linking::{self, LinkRefusal};
-use crate::membership::{Cut, Membership, Op, OpBody, Role, Subject, join_proof};
+use crate::membership::{Cut, History, Membership, Op, OpBody, Role, Subject, join_proof};
 use crate::overlay::{Sample, Told};
 use crate::presence::Note;
 use crate::replica::Replica;
@@ -103,7 +103,7 @@ pub fn signed_run(space: Pseudonym, identity: &Identity, entries: u64) -> Vec<u8
 #[must_use]
 pub fn signed_operations(identity: &Identity) -> (SpaceId, Vec<Vec<u8>>) {
     let card = identity.card();
-    let create = OpBody::Create { founder: card.clone(), salt: [1; 16] };
+    let create = OpBody::Create { founder: card.clone(), salt: [1; 16], history: History::All };
     let create = Op::sign(None, vec![], create, identity);
     let (space, first) = (SpaceId(create.id.0), create.id);
     let opening = LogOpening { device: identity.device(), incarnation: 2 };
@@ -168,6 +168,9 @@ pub fn over_limit(replica: &Replica) -> Option<&'static str> {
                 return Some("logs to send");
             }
         }
+    }
+    if replica.parts_expected() > limits::SNAPSHOT_PARTS_INCOMING_MAX {
+        return Some("parts of snapshots on their way here");
     }
     if replica.overlays.values().any(|overlay| overlay.known() > limits::OVERLAY_KNOWN_MAX) {
         return Some("devices known without a link");
@@ -574,7 +577,7 @@ impl Member {
                 let (log, seq, made) = (birth.log, birth.seq, Time(script.number()));
                 OpBody::Epoch { epoch, log, seq, made, earlier: Vec::new(), wraps }
             }
-            _ => OpBody::Create { founder: card, salt: script.array() },
+            _ => OpBody::Create { founder: card, salt: script.array(), history: History::All },
         };
         if script.below(4) == 3 {
             deps = (0..script.below(80)).map(|_| OpId(script.array())).collect();

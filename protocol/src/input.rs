@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, OpId, SpaceId, Time, WishId};
 use crate::linking::LinkCode;
-use crate::membership::{Role, RootWord};
+use crate::membership::{History, Role, RootWord};
 use crate::ticket::Ticket;
 
 /// One input of [`crate::Replica::handle`].
@@ -62,6 +62,8 @@ pub enum Wish {
     CreateSpace {
         /// A name for people; travels encrypted.
         name: String,
+        /// What of the past those who are let in later can read.
+        history: History,
     },
     /// Make a ticket that lets another device join.
     Invite {

@@ -56,7 +56,7 @@ pub use ids::{
 };
 pub use input::{Action, Governance, Input, ObjectEdit, Target, Timer, Wish};
 pub use linking::{LinkCode, LinkCodeError, LinkRefusal};
-pub use membership::{Role, RootWord};
+pub use membership::{History, Role, RootWord};
 pub use overlay::{Happening, Move, Overlay, Sample, Told};
 pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, comparison_words};
 pub use rejection::Rejection;

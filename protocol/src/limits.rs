@@ -103,6 +103,8 @@ pub const PENALTY_MAX: u32 = 100;
 pub const SNAPSHOT_PART_BYTES: usize = 48 * 1024;
 /// Most parts of a snapshot: 48 MiB in all.
 pub const SNAPSHOT_PARTS_MAX: usize = 1024;
+/// Most parts of all the snapshots that are on their way here.
+pub const SNAPSHOT_PARTS_INCOMING_MAX: usize = 2 * SNAPSHOT_PARTS_MAX;
 /// Entries from which a new device is brought to the present by a snapshot instead of by each of them.
 pub const SNAPSHOT_ENTRIES_MIN: u64 = 2_048;
 /// Most snapshots of different spaces or moments that are kept to be sent at one time.

@@ -23,7 +23,7 @@ mod roster;
 
 pub use op::RootWord;
 pub(crate) use op::{Cut, Op, OpBody, Subject, join_proof};
-pub(crate) use roster::{Limit, Roster};
+pub(crate) use roster::{Epoch, Limit, Roster};
 
 use past::Past;
 
@@ -39,6 +39,40 @@ pub enum Role {
     Write,
     /// Read, write, and invite others.
     Admin,
+}
+
+/// What of a space's past those who are let in later can read. The founder decides, for good.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum History {
+    /// All of it.
+    #[default]
+    All,
+    /// What is written from their entry on, and the objects as they are then, on the word of a member.
+    FromJoin,
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "all",
+            Self::FromJoin => "from-join",
+        })
+    }
+}
+
+impl FromStr for History {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            "from-join" => Ok(Self::FromJoin),
+            _ => Err(format!("'{text}' is neither all nor from-join")),
+        }
+    }
 }
 
 impl fmt::Display for Role {
@@ -277,6 +311,14 @@ impl Membership {
             _ => None,
         });
         open.collect()
+    }
+
+    /// What of the past newcomers can read.
+    pub(crate) fn history(&self) -> History {
+        match self.in_order().next().map(|op| &op.body) {
+            Some(OpBody::Create { history, .. }) => *history,
+            _ => History::All,
+        }
     }
 
     /// The device that made the space.

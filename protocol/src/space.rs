@@ -24,8 +24,10 @@ use crate::turn::{Turn, damaged};
 
 mod apply;
 mod bounds;
+mod checkpoints;
 mod epochs;
 mod forks;
+mod ground;
 pub(crate) mod held;
 mod history;
 pub(crate) mod objects;

@@ -4,7 +4,7 @@ use meshwork_crdt::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, LinkId, LogId, MemberId, ObjectId, OpId, SpaceId, Time};
-use crate::membership::Role;
+use crate::membership::{History, Role};
 use crate::rejection::Rejection;
 use crate::why::SyncView;
 
@@ -59,6 +59,8 @@ pub struct SpaceView {
     pub keeps_history: bool,
     /// Who made the snapshot that the objects began with, until its history has proven it.
     pub brought_by: Option<DeviceId>,
+    /// What of the past those who are let in later can read.
+    pub history: History,
     /// Live objects.
     pub objects: usize,
     /// Every log known.

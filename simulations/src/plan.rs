@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use meshwork_protocol::History;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng as _};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,9 @@ pub struct Plan {
     pub stranger: bool,
     /// Entries from which a new device is brought to the present by a snapshot.
     pub snapshot_entries: u64,
+    /// What of the past newcomers can read.
+    #[serde(default)]
+    pub history: History,
     /// What goes wrong.
     pub faults: Faults,
     /// Devices that lie, and how. They keep lying to the end, and need not agree with anybody.
@@ -117,6 +121,7 @@ impl Plan {
             govern_every_ms: if pick(0, 1) == 0 { NEVER } else { pick(1_000, 15_000) },
             stranger: pick(0, 2) == 0,
             snapshot_entries: [1, 20, 100, 2_048][usize::try_from(pick(0, 3)).unwrap_or(0)],
+            history: History::All,
             faults,
             liars: Vec::new(),
             older_devices: 0,
@@ -164,6 +169,10 @@ impl Plan {
         if pick(6) == 0 && !self.chain && self.devices > 3 {
             let lies = Lie::ALL.into_iter().filter(|_| pick(3) == 0).collect();
             self.liars.push((1 + pick(self.devices - 1), lies));
+        }
+        // An older device knows no snapshots, without which nobody is brought into such a space.
+        if pick(5) == 0 && self.older_devices == 0 {
+            self.history = History::FromJoin;
         }
     }
 
@@ -223,6 +232,9 @@ impl fmt::Display for Plan {
             )?;
         }
         write!(f, "; {} of storm; {}", span(self.storm_ms), self.faults)?;
+        if self.history == History::FromJoin {
+            write!(f, "; newcomers read nothing of before")?;
+        }
         if self.stranger {
             write!(f, "; a stranger listens")?;
         }

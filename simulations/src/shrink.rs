@@ -4,6 +4,8 @@
 //! kinder or smaller, and kept so if the run still fails; again, until nothing helps. No search but this one: a run
 //! that is changed is another run, so there is no telling which change will keep the failure.
 
+use meshwork_protocol::History;
+
 use crate::plan::{NEVER, Plan, Scene};
 use crate::run_plan;
 use crate::world::Report;
@@ -71,6 +73,7 @@ fn candidates(plan: &Plan) -> Vec<(String, Plan)> {
         Some(scene) => smaller_scene(scene, &mut offer),
     }
     offer("no stranger".to_owned(), &|it| it.stranger = false);
+    offer("all of the past for newcomers".to_owned(), &|it| it.history = History::All);
     for (name, mischief) in plan.mischief.without_each() {
         offer(format!("without {name}"), &|it| it.mischief = mischief.clone());
     }

@@ -200,7 +200,7 @@ async fn create_space(
     State(node): State<Node>,
     Body(wanted): Body<CreateSpace>,
 ) -> Result<(StatusCode, Json<SpaceStatus>)> {
-    let space = node.create_space(&wanted.name).await?;
+    let space = node.create_space_with(&wanted.name, wanted.history).await?;
     Ok((StatusCode::CREATED, Json(space_status(&space).await?)))
 }
 

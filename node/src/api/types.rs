@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use meshwork_crdt::{Kind, LogId, Path, Shape, Value};
 use meshwork_protocol::{
-    Action, Counters, GreyView, LinkView, MemberView, ObjectEdit, ObjectView, Role, SpaceView,
-    SyncView, Target, Time,
+    Action, Counters, GreyView, History, LinkView, MemberView, ObjectEdit, ObjectView, Role,
+    SpaceView, SyncView, Target, Time,
 };
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,8 @@ pub struct SpaceStatus {
     /// The device whose snapshot the objects began with, until its history has proven it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brought_by: Option<String>,
+    /// What of the past those who are let in later can read.
+    pub history: History,
     /// Member devices, this one included.
     pub devices: usize,
     /// Other devices with a link that shares the space.
@@ -154,6 +156,7 @@ impl SpaceStatus {
             older: space.older,
             keeps_history: space.keeps_history,
             brought_by: space.brought_by.map(|device| device.to_string()),
+            history: space.history,
             devices: members.len(),
             connected: others().filter(|member| !member.links.is_empty()).count(),
             confirmed: others().filter(|member| member.behind == 0).count(),
@@ -421,6 +424,9 @@ pub struct KeepHistory {
 pub struct CreateSpace {
     /// What to call it.
     pub name: String,
+    /// What of the past those who are let in later can read.
+    #[serde(default)]
+    pub history: History,
 }
 
 /// Body of `POST /v1/spaces/{space}/invites`; what is missing is as by default.

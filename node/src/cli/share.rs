@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use meshwork_protocol::History;
 
 use super::Context;
 use super::client::Client;
@@ -59,7 +60,7 @@ fn space_for(client: &Client, dir: &Path, named: Option<String>) -> Result<Strin
     let known =
         spaces.iter().any(|space| space.name == name || space.id.starts_with(name.as_str()));
     if !known {
-        let body = CreateSpace { name: name.clone() };
+        let body = CreateSpace { name: name.clone(), history: History::All };
         let made: SpaceStatus = client.post(&["spaces"], &body, Duration::ZERO)?;
         return Ok(made.id);
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
+use meshwork_protocol::History;
 
 use super::members::short;
 use super::terminal::{counted, table};
@@ -18,6 +19,12 @@ pub(super) enum Space {
     Create {
         /// What to call it.
         name: String,
+        /// What of the past those who are let in later can read: all, or from-join.
+        ///
+        /// With from-join a newcomer is given no key to what was written before it came; a member hands it what the
+        /// space contains at that moment, and nothing proves that to it. This cannot be changed later.
+        #[arg(long, value_name = "HOW MUCH", default_value_t = History::All)]
+        history: History,
     },
     /// List the spaces of this device.
     List,
@@ -59,8 +66,8 @@ impl Space {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create { name } => {
-                let body = CreateSpace { name };
+            Self::Create { name, history } => {
+                let body = CreateSpace { name, history };
                 let space: SpaceStatus = client.post(&["spaces"], &body, Duration::ZERO)?;
                 context.terminal.data(&space, |space| space.id.clone())
             }
@@ -98,8 +105,11 @@ fn row(space: &SpaceStatus) -> Vec<String> {
         state.push_str(&format!("; {}", in_quarantine(space)));
     }
     if let Some(by) = &space.brought_by {
-        let older = counted(space.older, "older entry", "older entries");
-        state.push_str(&format!("; on the word of {}, {older} to come", short(by)));
+        state.push_str(&format!("; on the word of {}", short(by)));
+        if space.history == History::All {
+            let older = counted(space.older, "older entry", "older entries");
+            state.push_str(&format!(", {older} to come"));
+        }
     }
     vec![space.name.clone(), space.id.clone(), role, state]
 }

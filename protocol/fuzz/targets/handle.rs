@@ -11,7 +11,7 @@ use meshwork_crdt::{Edit, Kind, Object, Value};
 use meshwork_protocol::fuzzing::{self, Ends, Member, Script};
 use meshwork_protocol::store::{MemoryStore, Store as _, StoreError, WriteBatch};
 use meshwork_protocol::{
-    Action, DeviceId, Effects, Event, Host, Identity, Input, LinkId, LogId, ObjectEdit, ObjectId,
+    Action, DeviceId, Effects, Event, History, Host, Identity, Input, LinkId, LogId, ObjectEdit, ObjectId,
     Outcome, Replica, Role, SpaceId, Target, Ticket, Time, Timer, Wish, WishId, limits,
 };
 use rand_chacha::ChaCha20Rng;
@@ -113,7 +113,7 @@ static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
     let [a_identity, b_identity, stranger] = identities;
     let mut a = Device::open(MemoryStore::new(), a_identity, 4);
     let mut b = Device::open(MemoryStore::new(), b_identity, 5);
-    let created = a.wish(Wish::CreateSpace { name: "work".into() }, START);
+    let created = a.wish(Wish::CreateSpace { name: "work".into(), history: History::All }, START);
     let Some(Outcome::Created(space)) = created else { panic!("{created:?}") };
     let invite = || {
         let (role, expires) = (Role::Write, START.plus_ms(1 << 40));
@@ -412,7 +412,8 @@ impl Play {
             }
             5 => {
                 let name = String::from_utf8_lossy(&script.bytes(8)).into_owned();
-                self.a.wish(Wish::CreateSpace { name }, self.now);
+                let history = if name.len() % 2 == 0 { History::All } else { History::FromJoin };
+                self.a.wish(Wish::CreateSpace { name, history }, self.now);
             }
             6 => {
                 let (role, expires) = (Role::Read, Time(script.number()));

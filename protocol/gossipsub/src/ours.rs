@@ -12,7 +12,7 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identity};
 use meshwork_crdt::{Edit, Kind};
 use meshwork_protocol::store::{MemoryStore, Store as _, StoreError, WriteBatch};
 use meshwork_protocol::{
-    Action, DeviceId, Effects, Event, Host, Identity, Input, LinkId, LogId, ObjectEdit, Outcome,
+    Action, DeviceId, Effects, Event, History, Host, Identity, Input, LinkId, LogId, ObjectEdit, Outcome,
     Replica, Role, SpaceId, Target, Time, Timer, Wish, WishId,
 };
 use rand_chacha::ChaCha20Rng;
@@ -110,7 +110,7 @@ impl Device {
 fn space_of_all(work: Work, begin: Instant) -> (Vec<Device>, SpaceId) {
     let mut devices: Vec<Device> =
         (0..work.nodes).map(|n| Device::new(n as u64, now(begin))).collect();
-    let created = devices[0].wish(Wish::CreateSpace { name: "all".into() }, now(begin)).1;
+    let created = devices[0].wish(Wish::CreateSpace { name: "all".into(), history: History::All }, now(begin)).1;
     let Outcome::Created(space) = created else { panic!("{created:?}") };
     let invite = Wish::Invite {
         space,

@@ -23,7 +23,7 @@ use crate::phrase::Phrase;
 use crate::planted::{self, Bug};
 use crate::rejection::Rejection;
 
-use super::Role;
+use super::{History, Role};
 
 const VERSION: u8 = 1;
 const KIND_OP: u8 = 3;
@@ -58,7 +58,7 @@ pub struct RootWord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum OpBody {
     /// Founds a space; its hash is the space's id. The author is its first device, of its first admin.
-    Create { founder: DeviceCard, salt: [u8; 16] },
+    Create { founder: DeviceCard, salt: [u8; 16], history: History },
     /// Lets holders of a secret join.
     Invite { key: [u8; 32], role: Role, expires: Time, uses: u32 },
     /// The author joins by an invite; `proof` is the invite key's signature over space and card.

@@ -546,7 +546,8 @@ impl Cast {
     /// A random history: everybody does anything, knowing anything.
     fn history(&self, seed: u64, length: usize) -> (SpaceId, Vec<Op>) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let create = OpBody::Create { founder: self.cards[0].clone(), salt: [0; 16] };
+        let create =
+            OpBody::Create { founder: self.cards[0].clone(), salt: [0; 16], history: History::All };
         let create = Op::sign(None, vec![], create, &self.devices[0]);
         let space = SpaceId(create.id.0);
         let mut ops = vec![create];

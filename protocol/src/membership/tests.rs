@@ -18,7 +18,7 @@ fn card(identity: &Identity) -> DeviceCard {
 }
 
 fn found(founder: &Identity) -> (SpaceId, Op) {
-    let body = OpBody::Create { founder: card(founder), salt: [0; 16] };
+    let body = OpBody::Create { founder: card(founder), salt: [0; 16], history: History::All };
     let create = Op::sign(None, vec![], body, founder);
     (SpaceId(create.id.0), create)
 }

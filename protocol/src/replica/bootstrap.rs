@@ -20,6 +20,7 @@ use crate::membership::Role;
 use crate::rejection::Rejection;
 use crate::session::Shared;
 use crate::snapshot::{Manifest, Snapshot};
+use crate::space::Space;
 use crate::wire::{self, Bringing, Detail, Entries, Frame, History, Holds};
 
 /// A snapshot on its way here.
@@ -57,8 +58,9 @@ impl Replica {
 
     /// Whether this device, having nothing of a space, may still ask for a snapshot of it.
     pub(super) fn may_be_brought(&self, id: SpaceId) -> bool {
-        self.snapshot_entries != u64::MAX
-            && self.spaces.get(&id).is_some_and(crate::space::Space::is_new)
+        let brought = self.snapshot_entries != u64::MAX;
+        let asks = |space: &Space| (brought || !space.opens_the_past()) && space.is_new();
+        self.spaces.get(&id).is_some_and(asks)
     }
 
     /// Asks a peer that has told of many entries for a snapshot, if nothing is here; tells whether.
@@ -80,6 +82,7 @@ impl Replica {
         let digests = |range: &wire::Range| matches!(range.holds, Holds::Digest(_));
         let many = match detail {
             Detail::Ranges { ranges, .. } if ranges.iter().any(digests) => true,
+            _ if !space.opens_the_past() => told(shared) > 0,
             _ => told(shared) >= self.snapshot_entries,
         };
         let writer = space.membership.roster().may(session.peer, Role::Write);
@@ -123,12 +126,15 @@ impl Replica {
         match frame.about {
             Bringing::Wanted => self.on_snapshot_wanted(link, id, now, rng, effects),
             Bringing::Manifest(bytes) => {
-                let Some(incoming) = expected else { return Ok(()) };
+                let Some(incoming) = expected.filter(|known| known.manifest.is_none()) else {
+                    return Ok(());
+                };
                 let Some(space) = self.spaces.get(&id) else { return Ok(()) };
-                if incoming.manifest.is_none() {
-                    let manifest = Manifest::verify(space.pseudonym, &bytes.0);
-                    incoming.manifest = Some(manifest.ok_or(Rejection::BadSnapshot)?);
-                    incoming.moved = now;
+                let manifest = Manifest::verify(space.pseudonym, &bytes.0);
+                incoming.manifest = Some(manifest.ok_or(Rejection::BadSnapshot)?);
+                incoming.moved = now;
+                if self.parts_expected() > limits::SNAPSHOT_PARTS_INCOMING_MAX {
+                    self.end_bringing(id, now, rng, effects);
                 }
             }
             Bringing::Part { sent, part } => {
@@ -146,6 +152,12 @@ impl Replica {
         Ok(())
     }
 
+    /// Parts of all snapshots on their way here, come or not.
+    pub(crate) fn parts_expected(&self) -> usize {
+        let manifests = self.incoming.values().filter_map(|incoming| incoming.manifest.as_ref());
+        manifests.map(|manifest| manifest.parts.len()).sum()
+    }
+
     /// Whether a peer may bring this device to the present although something of the space is here: entries are
     /// missing that a checkpoint lets everybody forget, so that nothing but somebody's word may be left of them.
     fn may_be_rebased(&self, link: LinkId, id: SpaceId) -> bool {
@@ -159,6 +171,27 @@ impl Replica {
             && roster.may(space.own.device, Role::Read)
             && roster.may(session.peer, Role::Write)
             && space.is_behind_checkpoints()
+    }
+
+    /// Asks a peer for its word where nothing else brings this device further, now and then.
+    pub(super) fn seek_word(
+        &mut self,
+        link: LinkId,
+        id: SpaceId,
+        now: Time,
+        rng: &mut dyn CryptoRng,
+        effects: &mut Effects,
+    ) {
+        let Some(peer) = self.member_on(link, id) else { return };
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let free = space.joining.is_none() && !self.incoming.contains_key(&id);
+        if !free || !space.membership.roster().may(peer, Role::Write) {
+            return;
+        }
+        let mut turn = turn!(self, now, rng, effects);
+        if space.is_shut_out(&mut turn) {
+            self.want_snapshot(link, id, false, now, effects);
+        }
     }
 
     /// A peer asks for a snapshot: it is sent one if there is enough to say, and room.
@@ -177,7 +210,8 @@ impl Replica {
             return;
         }
         let early = shared.snapshot_made.is_some_and(|at| at.plus_ms(ANSWER_EVERY_MS) > now);
-        let offered = shared.offered.is_some();
+        let hides = self.spaces.get(&id).is_some_and(|space| !space.opens_the_past());
+        let offered = shared.offered.is_some() || hides;
         let made =
             if early { None } else { self.snapshot_for(id, peer, offered, now, rng, effects) };
         let shared = self.sessions.get_mut(&link).and_then(|s| s.shared.get_mut(&id));
@@ -208,7 +242,7 @@ impl Replica {
         let roster = space.membership.roster();
         let entries = space.entries_applied();
         let readable = roster.may(peer, Role::Read) && roster.may(space.own.device, Role::Write);
-        if !readable || self.snapshot_entries == u64::MAX {
+        if !readable || self.snapshot_entries == u64::MAX && space.opens_the_past() {
             return None;
         }
         if entries < self.snapshot_entries && !offered {

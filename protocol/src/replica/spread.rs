@@ -317,6 +317,7 @@ impl Replica {
         self.check_bringing(link, false, now, rng, effects);
         for id in spaces {
             self.ask_history(link, id, false, now, effects);
+            self.seek_word(link, id, now, rng, effects);
             if let Some(space) = self.spaces.get_mut(&id) {
                 let mut turn = turn!(self, now, rng, effects);
                 space.acknowledge_checkpoints(&mut turn);

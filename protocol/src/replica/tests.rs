@@ -10,7 +10,7 @@ use crate::effect::{Host, Outcome};
 use crate::entry::{Bytes, Head, LogOpening, VerifiedRun};
 use crate::ids::WishId;
 use crate::input::{Action, ObjectEdit, Target, Wish};
-use crate::membership::{Op, OpBody, Role};
+use crate::membership::{History, Op, OpBody, Role};
 use crate::store::{MemoryStore, WriteBatch};
 use crate::wire::{
     Ack, ChangedHead, Claim, Claims, Credit, Detail, Entries, Heads, Holds, LogHead, Next,
@@ -79,7 +79,11 @@ const LINK: LinkId = LinkId(7);
 /// Two members on one link, everything said.
 fn pair() -> (Node, Node, SpaceId) {
     let (mut a, mut b) = (Node::new(1), Node::new(2));
-    let Outcome::Created(space) = a.wish(Wish::CreateSpace { name: "x".into() }) else { panic!() };
+    let Outcome::Created(space) =
+        a.wish(Wish::CreateSpace { name: "x".into(), history: History::All })
+    else {
+        panic!()
+    };
     let (role, expires) = (Role::Write, Time(1_000));
     let wish = Wish::Invite { space, role, expires, uses: 1, addresses: vec![] };
     let Outcome::Invited(ticket) = a.wish(wish) else { panic!() };
@@ -334,6 +338,25 @@ fn who_comes_too_late_is_not_let_in_by_way_of_a_newcomer() {
     assert!(newcomer.replica.sessions.values().any(heard));
 }
 
+#[test]
+fn who_comes_later_is_handed_no_key_to_what_was_written_before_where_that_is_hidden() {
+    for (history, opens) in [(History::All, true), (History::FromJoin, false)] {
+        let (mut a, mut b) = (Node::new(1), Node::new(2));
+        let create = Wish::CreateSpace { name: "x".into(), history };
+        let Outcome::Created(space) = a.wish(create) else { panic!() };
+        let then = a.replica.spaces[&space].writing_epoch().unwrap();
+        let (role, expires) = (Role::Write, Time(1_000));
+        let wish = Wish::Invite { space, role, expires, uses: 1, addresses: vec![] };
+        let Outcome::Invited(ticket) = a.wish(wish) else { panic!() };
+        b.wish(Wish::Join { ticket });
+        meet(&mut a, &mut b, LINK);
+        assert!(b.replica.space(space).unwrap().ready);
+        assert_eq!(b.replica.spaces[&space].keyring.get(then).is_some(), opens);
+        assert_eq!(b.replica.spaces[&space].name(), "x");
+        assert_eq!(a.replica.digest(space).unwrap(), b.replica.digest(space).unwrap());
+    }
+}
+
 /// Sends the first entry of another log of `from`, whatever it says.
 fn forge(a: &mut Node, from: &Node, space: SpaceId, incarnation: u64, body: &Body) {
     let tag = a.replica.sessions[&LINK].shared[&space].tag_in;
@@ -404,7 +427,11 @@ fn a_snapshot_that_lies_is_found_out_by_its_history() {
     let mut b = Node::new(2);
     a.replica.snapshots_from(10);
     b.replica.snapshots_from(10);
-    let Outcome::Created(space) = a.wish(Wish::CreateSpace { name: "x".into() }) else { panic!() };
+    let Outcome::Created(space) =
+        a.wish(Wish::CreateSpace { name: "x".into(), history: History::All })
+    else {
+        panic!()
+    };
     let edit = |node: &mut Node| {
         let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
         let action = Action::Change(Edit::Increment(1));

@@ -55,6 +55,7 @@ impl Replica {
             older: space.history_lacking(),
             keeps_history: space.keeps_history,
             brought_by: space.brought_by,
+            history: space.membership.history(),
             objects: space.objects.live(),
             logs,
         }

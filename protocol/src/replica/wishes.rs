@@ -9,7 +9,7 @@ use crate::entry::Signature;
 use crate::ids::{LinkId, SpaceId, Time, WishId};
 use crate::input::{ObjectEdit, Wish};
 use crate::limits;
-use crate::membership::{Op, OpBody, Role, join_proof};
+use crate::membership::{History, Op, OpBody, Role, join_proof};
 use crate::space::Space;
 use crate::ticket::Ticket;
 
@@ -23,7 +23,9 @@ impl Replica {
         effects: &mut Effects,
     ) {
         let result = match what {
-            Wish::CreateSpace { name } => self.create_space(&name, now, rng, effects),
+            Wish::CreateSpace { name, history } => {
+                self.create_space(&name, history, now, rng, effects)
+            }
             Wish::Invite { space, role, expires, uses, addresses } => {
                 let terms = Terms { role, expires, uses, addresses };
                 self.invite(space, terms, now, rng, effects)
@@ -55,6 +57,7 @@ impl Replica {
     fn create_space(
         &mut self,
         name: &str,
+        history: History,
         now: Time,
         rng: &mut dyn CryptoRng,
         effects: &mut Effects,
@@ -67,7 +70,7 @@ impl Replica {
         rng.fill_bytes(&mut salt);
         let mut secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(secret.as_mut_slice());
-        let create = OpBody::Create { founder: self.identity.card(), salt };
+        let create = OpBody::Create { founder: self.identity.card(), salt, history };
         let create = Op::sign(None, Vec::new(), create, &self.identity);
         let id = SpaceId(create.id.0);
         let mut space = Space::new(id, *secret, name.to_owned(), self.device(), rng.next_u64());

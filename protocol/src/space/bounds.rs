@@ -152,7 +152,7 @@ impl Space {
     /// Builds all objects from the entries that count, and from what is kept in place of those that are not here;
     /// `None`, with all as it was, if some of that does not count.
     pub(super) fn build_anew(&mut self, turn: &mut Turn<'_>) -> Option<Vec<Visible>> {
-        let ground = if self.is_whole() { None } else { Some(self.ground(turn)?) };
+        let ground = if self.stands_on_ground() { Some(self.ground(turn)?) } else { None };
         let author = self.own.device;
         let before = self.objects.all_ids().into_iter();
         let mut visible: BTreeSet<Visible> =

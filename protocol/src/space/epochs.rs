@@ -2,7 +2,9 @@
 //!
 //! A device writes under an epoch only while everybody who was handed its key may still read; else it starts
 //! another first, so what was removed concurrently is shut out by the next write. An epoch carries the keys of
-//! those before it, so one wrap opens the past. Deliberately not here: how keys are wrapped.
+//! those before it, so one wrap opens the past; unless the space hides it from newcomers: then a key is handed out when
+//! its epoch begins and to nobody afterwards, and who has come since makes the next writer begin another. Deliberately
+//! not here: how keys are wrapped.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +14,7 @@ use crate::entry::Bytes;
 use crate::ids::{DeviceId, EpochId};
 use crate::keyring::{EpochBirth, EpochKey};
 use crate::limits;
-use crate::membership::{Op, OpBody, Role};
+use crate::membership::{Epoch, History, Op, OpBody, Role};
 use crate::planted::{self, Bug};
 use crate::turn::Turn;
 
@@ -25,7 +27,7 @@ impl Space {
         for id in roster.epoch_order.iter().rev() {
             let Some(epoch) = roster.epochs.get(id) else { continue };
             let leaks = carried.contains(id) || roster.leaks(epoch);
-            if !leaks && epoch.valid && self.keyring.get(*id).is_some() {
+            if !leaks && epoch.valid && self.reaches_all(epoch) && self.keyring.get(*id).is_some() {
                 return Some(*id);
             }
             if leaks && !planted::is(Bug::CarriedKeysTrusted) {
@@ -33,6 +35,17 @@ impl Space {
             }
         }
         None
+    }
+
+    /// Whether everybody who may read was handed an epoch's key, where nobody is handed those of before.
+    fn reaches_all(&self, epoch: &Epoch) -> bool {
+        let handed = |card: &DeviceCard| epoch.wraps.contains_key(&card.device);
+        self.opens_the_past() || self.membership.roster().devices_who_may(Role::Read).all(handed)
+    }
+
+    /// Whether who is let in is given the keys to what was written before.
+    pub(crate) fn opens_the_past(&self) -> bool {
+        self.membership.history() == History::All
     }
 
     /// The epoch to write under now, started if need be.
@@ -68,7 +81,8 @@ impl Space {
         if planted::is(Bug::RemovedGetKeys) {
             readers = roster.devices.values().map(|known| known.card.clone()).collect();
         }
-        let earlier = self.latest_epochs().into_iter().filter_map(|id| {
+        let earlier = if self.opens_the_past() { self.latest_epochs() } else { Vec::new() };
+        let earlier = earlier.into_iter().filter_map(|id| {
             let sealed = key.carry(self.id, id, self.keyring.get(id)?);
             Some((id, Bytes(sealed)))
         });
@@ -198,8 +212,13 @@ impl Space {
     }
 
     fn wrap_for(&self, epoch: EpochId, card: &DeviceCard, turn: &mut Turn<'_>) -> Option<OpBody> {
-        let known = self.membership.roster().epochs.get(&epoch)?;
+        let roster = self.membership.roster();
+        let known = roster.epochs.get(&epoch)?;
         let wraps = known.wraps.get(&card.device);
+        let own = roster.devices.get(&self.own.device).map(|own| own.card.member);
+        if wraps.is_none() && !self.opens_the_past() && own != Some(card.member) {
+            return None;
+        }
         if wraps.is_some_and(|wraps| wraps.iter().any(|wrap| wrap.by == self.own.device)) {
             return None;
         }

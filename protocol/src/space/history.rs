@@ -9,11 +9,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Ingested, Log, Space, Visible};
-use crate::entry::{Bytes, Head, LogOpening, SealedRun, VerifiedRun};
-use crate::ids::{LogId, Time};
+use crate::entry::{Bytes, Head, LogOpening, Opening, SealedRun, VerifiedRun};
+use crate::ids::LogId;
 use crate::layout::{self, RunRow};
 use crate::limits;
-use crate::membership::{Cut, Limit, OpBody, Role};
+use crate::membership::Role;
 use crate::rejection::Rejection;
 use crate::turn::Turn;
 
@@ -49,7 +49,8 @@ impl Space {
 
     /// Whether entries that are in the objects and not here are to be asked for.
     pub(crate) fn wants_history(&self) -> bool {
-        (self.keeps_history || self.overdue || self.needed_by_others) && !self.is_whole()
+        let of_use = self.opens_the_past() && (self.keeps_history || self.overdue);
+        (of_use || self.needed_by_others) && !self.is_whole()
     }
 
     /// Whether entries of a log are missing that no checkpoint lets anybody give up.
@@ -60,148 +61,30 @@ impl Space {
         log.gap.is_some_and(|gap| gap.base.seq > settled)
     }
 
-    /// Whether a log ends before a checkpoint that stands.
-    pub(crate) fn is_behind_checkpoints(&self) -> bool {
-        self.membership.roster().checkpoints.iter().any(|((device, incarnation), head)| {
-            let opening = LogOpening { device: *device, incarnation: *incarnation };
-            self.head(opening.log(self.pseudonym)).seq < head.seq
-        })
+    /// Whether nothing but the word of a member brings this device further: entries that count are not to be read here,
+    /// since their authors did not know of this device, or the objects contain what does not count any more.
+    pub(crate) fn is_shut_out(&mut self, turn: &mut Turn<'_>) -> bool {
+        let reads = self.ready() && self.membership.roster().may(self.own.device, Role::Read);
+        reads
+            && !self.opens_the_past()
+            && (self.overdue && self.stands_on_ground()
+                || self.blocked.clone().into_iter().any(|log| self.has_no_key_for(log, turn)))
+    }
+
+    /// Whether the next entry of a log waits for a key.
+    fn has_no_key_for(&mut self, id: LogId, turn: &mut Turn<'_>) -> bool {
+        let Some(log) = self.logs.get(&id) else { return false };
+        let (voice, seq) = (log.voice, log.applied + 1);
+        if seq > log.head.seq.min(log.limit()) {
+            return false;
+        }
+        let Some(run) = self.stored_run(id, seq, turn) else { return false };
+        matches!(run.open(self.pseudonym, seq, &mut self.keyring, &voice), Opening::NoKey)
     }
 
     /// Whether all entries that are in the objects are here.
     pub(super) fn is_whole(&self) -> bool {
         self.logs.values().all(|log| log.gap.is_none())
-    }
-
-    /// What a checkpoint made here would say: up to where every member device is known to hold each log, but for
-    /// those that were last seen longer ago than `away_ms`, or never.
-    pub(crate) fn stable_cut(&self, away_ms: u64, turn: &mut Turn<'_>) -> Vec<Cut> {
-        let here = |seen: Time| seen.plus_ms(away_ms) >= turn.now;
-        let members: Vec<_> = self
-            .membership
-            .roster()
-            .devices_in()
-            .filter(|device| {
-                *device == self.own.device
-                    || away_ms == u64::MAX
-                    || self.held.seen(*device).is_some_and(here)
-            })
-            .collect();
-        let stable = super::held::stable(&members, self.logs.keys().copied(), |device, log| {
-            self.holds(device, log)
-        });
-        let settled = &self.membership.roster().checkpoints;
-        let mut cut = Vec::new();
-        for (id, seq) in stable {
-            let Some(log) = self.logs.get(&id) else { continue };
-            let seq = seq.min(log.applied).min(log.limit());
-            let place = (log.opening.device, log.opening.incarnation);
-            let done = settled.get(&place).map_or(0, |head| head.seq);
-            if seq > done
-                && let Some(head) = self.head_at(id, seq, turn)
-            {
-                cut.push(Cut { log: log.opening, head });
-            }
-        }
-        // Where there are too many logs, those that save most come first.
-        cut.sort_unstable_by_key(|cut| std::cmp::Reverse(cut.head.seq));
-        cut.truncate(limits::CUT_LOGS_MAX);
-        cut.sort_unstable_by_key(|cut| (cut.log.device, cut.log.incarnation));
-        cut
-    }
-
-    /// Says, if this device is an admin's, that it knows of the checkpoints that fit what is here.
-    pub(crate) fn acknowledge_checkpoints(&mut self, turn: &mut Turn<'_>) {
-        if !self.membership.roster().may(self.own.device, Role::Admin) {
-            return;
-        }
-        let open = self.membership.checkpoints_unknown_to(self.own.device);
-        let fits = open.iter().any(|cut| cut.iter().all(|cut| self.agrees_with(cut, turn)));
-        if fits {
-            self.operate(OpBody::Checkpoint { cut: Vec::new() }, turn);
-        }
-    }
-
-    /// Whether an entry that a cut names is here.
-    fn agrees_with(&self, cut: &Cut, turn: &mut Turn<'_>) -> bool {
-        let id = cut.log.log(self.pseudonym);
-        let applied = self.logs.get(&id).map_or(0, |log| log.applied);
-        applied >= cut.head.seq && self.hash_at(id, cut.head.seq, turn) == Some(cut.head.hash)
-    }
-
-    /// Gives up the entries that a checkpoint lets go, if older entries are not to be kept. The objects as they were
-    /// there are kept instead.
-    pub(crate) fn drop_history(&mut self, turn: &mut Turn<'_>) {
-        if self.keeps_history || self.overdue {
-            return;
-        }
-        let cuts: Vec<(LogId, Head)> = self.droppable(turn);
-        if cuts.is_empty() {
-            return;
-        }
-        let Some((contents, proofs)) = self.contents_at(&cuts, turn) else { return };
-        self.write_ground(&contents, turn);
-        self.checkpoint(turn);
-        for ((id, base), proof) in cuts.into_iter().zip(proofs) {
-            let from = layout::run_key(self.pseudonym, id, 0);
-            let to = layout::run_key(self.pseudonym, id, base.seq + 1);
-            for (key, _) in turn.scan(&from, &to, usize::MAX) {
-                turn.effects.batch.delete(key);
-            }
-            turn.put_row(layout::proof_key(self.pseudonym, id), layout::KIND_PROOF, &proof);
-            if let Some(log) = self.logs.get_mut(&id) {
-                log.gap = Some(Gap { after: 0, base });
-            }
-            self.write_log(id, turn);
-        }
-    }
-
-    /// Where checkpoints let logs begin, of which earlier entries are here.
-    fn droppable(&self, turn: &mut Turn<'_>) -> Vec<(LogId, Head)> {
-        let mut cuts = Vec::new();
-        for ((device, incarnation), head) in &self.membership.roster().checkpoints {
-            let id = LogOpening { device: *device, incarnation: *incarnation }.log(self.pseudonym);
-            let Some(log) = self.logs.get(&id) else { continue };
-            let cut = Cut { log: log.opening, head: *head };
-            let begins = log.gap.is_some_and(|gap| gap.after == 0 && gap.base.seq >= head.seq);
-            // Entries that are missing from the middle come first.
-            let follows = log.gap.is_none_or(|gap| head.seq >= gap.base.seq);
-            if follows && !begins && log.limit() >= head.seq && self.agrees_with(&cut, turn) {
-                cuts.push((id, *head));
-            }
-        }
-        cuts
-    }
-
-    /// The objects as of some place of some logs, and proof of those places.
-    fn contents_at(
-        &mut self,
-        cuts: &[(LogId, Head)],
-        turn: &mut Turn<'_>,
-    ) -> Option<(crate::snapshot::Contents, Vec<crate::snapshot::HeadProof>)> {
-        let before = self.set_aside(turn);
-        for (id, log) in &mut self.logs {
-            let cut = cuts.iter().find(|(cut, _)| cut == id).map(|(_, head)| *head);
-            let base = log.gap.map(|gap| gap.base);
-            let to = [cut, base].into_iter().flatten().max_by_key(|head| head.seq);
-            log.bound = Limit::UpTo(to.unwrap_or(Head::NONE));
-        }
-        let built = self.build_anew(turn).is_some()
-            && cuts
-                .iter()
-                .all(|(id, head)| self.logs.get(id).is_some_and(|log| log.applied >= head.seq));
-        let found = if built { self.contents(turn) } else { None };
-        let proofs = found.as_ref().and_then(|contents| {
-            let proof = |(id, head): &(LogId, Head)| {
-                let of = |stand: &&crate::snapshot::Stand| {
-                    stand.opening.log(self.pseudonym) == *id && stand.proof.seq == head.seq
-                };
-                contents.logs.iter().find(of).map(|stand| stand.proof.clone())
-            };
-            cuts.iter().map(proof).collect::<Option<Vec<_>>>()
-        });
-        self.put_back(before, turn);
-        found.zip(proofs)
     }
 
     /// Entries that are in the objects and not here.
@@ -277,7 +160,9 @@ impl Space {
         };
         if self.is_whole() {
             self.needed_by_others = false;
-            self.drop_ground(turn);
+            if !self.stands_on_ground() {
+                self.drop_ground(turn);
+            }
             visible.extend(self.audit(turn));
         }
         visible

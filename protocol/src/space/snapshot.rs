@@ -1,11 +1,9 @@
 //! Making a snapshot of what is applied here, taking one in, and comparing it with its history.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use meshwork_crdt::{Object, Shape, Stamp, Value};
-
+use super::ground::decode_states;
 use super::history::Gap;
-use super::objects::Objects;
 use super::{Log, Space, Visible};
 use crate::entry::{Bytes, Head, Under};
 use crate::ids::{DeviceId, EpochId, LogId, ObjectId};
@@ -13,8 +11,7 @@ use crate::layout::{self, KIND_PARKED, KIND_PROOF, ParkedRow};
 use crate::limits;
 use crate::membership::{Limit, Role};
 use crate::snapshot::{Contents, HeadProof, Manifest, ObjectState, Snapshot, Stand};
-use crate::store::WriteBatch;
-use crate::turn::{Turn, damaged};
+use crate::turn::Turn;
 
 /// A stand of a log that has been checked.
 struct Checked<'a> {
@@ -124,7 +121,10 @@ impl Space {
         new: bool,
         turn: &mut Turn<'_>,
     ) -> Option<Vec<Visible>> {
-        let needed = if new { self.is_new() } else { self.is_behind_checkpoints() };
+        let needed = match new {
+            true => self.is_new(),
+            false => self.is_behind_checkpoints() || self.is_shut_out(turn),
+        };
         if !needed || !self.membership.roster().may(manifest.device, Role::Write) {
             return None;
         }
@@ -141,15 +141,12 @@ impl Space {
             return None;
         }
         let author = manifest.device;
-        let mut visible = BTreeSet::new();
-        for (known, (shape, object)) in contents.objects.iter().zip(states) {
-            self.join_object(known, shape, object, turn);
-            visible.insert(Visible { object: known.object, author });
+        if !self.opens_the_past() {
+            return self.start_over(&contents, &checked, author, turn);
         }
-        for (object, part, row) in &contents.parked {
-            let key = layout::parked_key(self.pseudonym, *object, row.log, row.seq, *part);
-            turn.put_sealed_row(key, KIND_PARKED, row);
-        }
+        let shown = contents.objects.iter().map(|known| Visible { object: known.object, author });
+        let mut visible: BTreeSet<Visible> = shown.collect();
+        self.join_contents(&contents, states, turn);
         self.observe(contents.time, turn);
         for stand in &checked {
             self.advance(stand, turn);
@@ -170,6 +167,36 @@ impl Space {
         self.refresh_about(turn);
         self.checkpoint(turn);
         turn.effects.batch.require_durable();
+        Some(visible.into_iter().collect())
+    }
+
+    /// Builds all objects from what a snapshot says and from the entries after it that can be read here; nothing, with
+    /// all as it was, if something that counts and was shown would not be any more.
+    fn start_over(
+        &mut self,
+        contents: &Contents,
+        checked: &[Checked<'_>],
+        author: DeviceId,
+        turn: &mut Turn<'_>,
+    ) -> Option<Vec<Visible>> {
+        let before = self.set_aside(turn);
+        let word = (self.brought_by.replace(author), std::mem::take(&mut self.overdue));
+        for stand in checked {
+            self.reach(stand, turn);
+        }
+        self.write_ground(contents, turn);
+        self.write_row(turn);
+        let built = self.build_anew(turn).filter(|_| self.reaches(&before));
+        let Some(built) = built else {
+            self.put_back(before, turn);
+            (self.brought_by, self.overdue) = word;
+            return None;
+        };
+        self.observe(contents.time, turn);
+        turn.effects.batch.require_durable();
+        let mut visible: BTreeSet<Visible> = built.into_iter().collect();
+        visible
+            .extend(before.objects.all_ids().into_iter().map(|object| Visible { object, author }));
         Some(visible.into_iter().collect())
     }
 
@@ -209,45 +236,23 @@ impl Space {
         Some(checked)
     }
 
-    fn join_object(
-        &mut self,
-        known: &ObjectState,
-        shape: Shape,
-        object: Object,
-        turn: &mut Turn<'_>,
-    ) {
-        let id = known.object;
-        self.objects.create(id, shape, &known.name);
-        self.bytes_since_checkpoint += known.state.0.len();
-        if let Some(mine) = self.objects.load(self.pseudonym, id, turn) {
-            mine.join(object);
-            self.objects.soil(id);
-        }
-        for (log, seq) in &known.touched {
-            self.touch_object(id, *log, *seq);
-        }
-        self.delete_object(id, &known.deleted);
-        if let Some((time, log)) = known.named {
-            self.rename_object(id, &known.name, Stamp { time, log });
-        }
-        if self.objects.crowded() {
-            self.objects.checkpoint(self.pseudonym, turn);
-        }
-    }
-
     /// Brings a log to where a snapshot stands, if that is further than what is applied.
     fn advance(&mut self, checked: &Checked<'_>, turn: &mut Turn<'_>) {
-        let Checked { stand, id, head, under } = checked;
-        let bound = self.membership.roster().limit(stand.opening);
-        let change = self.change + 1;
-        let log = self.logs.entry(*id).or_insert_with(|| Log { bound, ..Log::new(stand.opening) });
-        if log.applied >= head.seq {
-            return;
-        }
+        self.reach(checked, turn);
+        let Checked { stand, id, head, .. } = checked;
+        let Some(log) = self.logs.get_mut(id).filter(|log| log.applied < head.seq) else { return };
         (log.applied, log.voice) = (head.seq, stand.voice);
         if *id != self.own_log {
             self.unsaid.insert(*id);
         }
+    }
+
+    /// Lets a log go on from where a snapshot stands, if what is here ends before that.
+    fn reach(&mut self, checked: &Checked<'_>, turn: &mut Turn<'_>) {
+        let Checked { stand, id, head, under } = checked;
+        let bound = self.membership.roster().limit(stand.opening);
+        let change = self.change + 1;
+        let log = self.logs.entry(*id).or_insert_with(|| Log { bound, ..Log::new(stand.opening) });
         if log.head.seq >= head.seq {
             return;
         }
@@ -267,7 +272,7 @@ impl Space {
     /// the objects contain: builds them anew as soon as what is here allows. Tells what looks different now.
     pub(super) fn audit(&mut self, turn: &mut Turn<'_>) -> Vec<Visible> {
         let small = self.entries_applied() <= limits::AUDIT_ENTRIES_MAX;
-        let by = self.brought_by.filter(|_| self.is_whole() && (small || self.overdue));
+        let by = self.brought_by.filter(|_| !self.stands_on_ground() && (small || self.overdue));
         if by.is_none() && !self.overdue {
             return Vec::new();
         }
@@ -301,12 +306,8 @@ impl Space {
         let mut visible: BTreeSet<Visible> = shown.collect();
         let before = self.set_aside(turn);
         let built = self.build_anew(turn);
-        let reached = |(id, then): (&LogId, &Log)| {
-            let now = self.logs.get(id).map_or(0, |log| log.applied);
-            now >= then.applied.min(then.limit())
-        };
         if let Some(built) = built
-            && before.logs.iter().all(reached)
+            && self.reaches(&before)
         {
             visible.extend(built);
             return Some(visible.into_iter().collect());
@@ -314,116 +315,4 @@ impl Space {
         self.put_back(before, turn);
         None
     }
-
-    /// Starts from no objects, in a way that can be undone.
-    pub(super) fn set_aside(&mut self, turn: &Turn<'_>) -> Aside {
-        Aside {
-            batch: turn.effects.batch.clone(),
-            logs: self.logs.clone(),
-            objects: std::mem::take(&mut self.objects),
-            about: std::mem::take(&mut self.about),
-            unparked: std::mem::take(&mut self.unparked),
-            unsaid: std::mem::take(&mut self.unsaid),
-            blocked: std::mem::take(&mut self.blocked),
-        }
-    }
-
-    /// Undoes what was done since objects were set aside.
-    pub(super) fn put_back(&mut self, before: Aside, turn: &mut Turn<'_>) {
-        let Aside { batch, logs, objects, about, unparked, unsaid, blocked } = before;
-        turn.effects.batch = batch;
-        (self.logs, self.objects, self.about) = (logs, objects, about);
-        (self.unparked, self.unsaid, self.blocked) = (unparked, unsaid, blocked);
-    }
-
-    /// Keeps what the objects are at some place of the history, to build them from there.
-    pub(super) fn write_ground(&self, contents: &Contents, turn: &mut Turn<'_>) {
-        self.drop_ground(turn);
-        let bytes = zeroize::Zeroizing::new(contents.to_bytes());
-        for (row, chunk) in (0_u32..).zip(bytes.chunks(limits::SNAPSHOT_ROW_BYTES)) {
-            turn.put_sealed_bytes(layout::ground_key(self.pseudonym, row), chunk);
-        }
-    }
-
-    pub(super) fn drop_ground(&self, turn: &mut Turn<'_>) {
-        let (from, to) = layout::rows(b'z', self.pseudonym);
-        for (key, _) in turn.scan(&from, &to, usize::MAX) {
-            turn.effects.batch.delete(key);
-        }
-    }
-
-    /// What is kept in place of entries that are not here, if all of it counts.
-    pub(super) fn ground(&self, turn: &mut Turn<'_>) -> Option<Contents> {
-        let (from, to) = layout::rows(b'z', self.pseudonym);
-        let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        for (key, _) in turn.scan(&from, &to, usize::MAX) {
-            bytes.extend_from_slice(&turn.sealed_bytes(&key)?);
-        }
-        if bytes.is_empty() {
-            return None;
-        }
-        let Some(contents) = Contents::from_bytes(&bytes) else {
-            turn.halt(damaged(&from));
-            return None;
-        };
-        let counts = |stand: &Stand| {
-            let log = self.logs.get(&stand.opening.log(self.pseudonym));
-            log.is_some_and(|log| log.limit() >= stand.proof.seq)
-        };
-        contents.logs.iter().all(counts).then_some(contents)
-    }
-
-    /// Starts from what was kept.
-    pub(super) fn start_from(&mut self, ground: Contents, turn: &mut Turn<'_>) {
-        let Some(states) = decode_states(&ground) else {
-            turn.halt(damaged(&layout::ground_key(self.pseudonym, 0)));
-            return;
-        };
-        for (known, (shape, object)) in ground.objects.iter().zip(states) {
-            self.join_object(known, shape, object, turn);
-        }
-        for (object, part, row) in &ground.parked {
-            let key = layout::parked_key(self.pseudonym, *object, row.log, row.seq, *part);
-            turn.put_sealed_row(key, KIND_PARKED, row);
-        }
-        for stand in &ground.logs {
-            let id = stand.opening.log(self.pseudonym);
-            if let Some(log) = self.logs.get_mut(&id) {
-                (log.applied, log.voice) = (stand.proof.seq, stand.voice);
-            }
-            if id != self.own_log {
-                self.unsaid.insert(id);
-            }
-        }
-    }
-}
-
-/// What building objects anew changes.
-pub(super) struct Aside {
-    batch: WriteBatch,
-    logs: BTreeMap<LogId, Log>,
-    objects: Objects,
-    about: BTreeMap<String, Value>,
-    unparked: Vec<Vec<u8>>,
-    unsaid: BTreeSet<LogId>,
-    blocked: BTreeSet<LogId>,
-}
-
-/// Reads the objects of a snapshot; `None` if one of them is not what its shape allows.
-fn decode_states(contents: &Contents) -> Option<Vec<(Shape, Object)>> {
-    let mut states = Vec::with_capacity(contents.objects.len());
-    let mut before = None;
-    for known in &contents.objects {
-        let fits = known.shape.0.len() <= limits::SHAPE_BYTES_MAX
-            && known.name.len() <= limits::NAME_BYTES_MAX
-            && before < Some(known.object);
-        before = Some(known.object);
-        if !fits {
-            return None;
-        }
-        let shape = Shape::from_bytes(&known.shape.0).ok()?;
-        let object = Object::decode_state(&shape, &known.state.0).ok()?;
-        states.push((shape, object));
-    }
-    Some(states)
 }

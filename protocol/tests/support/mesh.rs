@@ -9,7 +9,7 @@ use std::sync::Arc;
 use meshwork_crdt::{Edit, Kind, Value};
 use meshwork_protocol::store::{MemoryStore, Store, StoreError, WriteBatch};
 use meshwork_protocol::{
-    Action, DeviceId, Effects, Event, Governance, Host, Identity, Input, LinkId, MemberId,
+    Action, DeviceId, Effects, Event, Governance, History, Host, Identity, Input, LinkId, MemberId,
     ObjectEdit, Outcome, Refusal, Replica, Role, SpaceId, Target, Ticket, Time, Timer, Wish,
     WishId,
 };
@@ -224,7 +224,11 @@ impl Mesh {
     }
 
     pub fn create(&mut self, n: usize, name: &str) -> SpaceId {
-        match self.wish(n, Wish::CreateSpace { name: name.to_owned() }) {
+        self.create_with(n, name, History::All)
+    }
+
+    pub fn create_with(&mut self, n: usize, name: &str, history: History) -> SpaceId {
+        match self.wish(n, Wish::CreateSpace { name: name.to_owned(), history }) {
             Ok(Outcome::Created(space)) => space,
             other => panic!("{other:?}"),
         }

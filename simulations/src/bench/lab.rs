@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use meshwork_protocol::store::{MemoryStore, Store, StoreError, WriteBatch};
 use meshwork_protocol::{
-    Effects, Event, Host, Identity, Input, LinkId, Outcome, Replica, Role, SpaceId, Ticket, Time,
-    Timer, Wish, WishId,
+    Effects, Event, History, Host, Identity, Input, LinkId, Outcome, Replica, Role, SpaceId,
+    Ticket, Time, Timer, Wish, WishId,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -268,7 +268,9 @@ impl Lab {
 
     /// A space of the first device, in which every other becomes a member, one after the other.
     pub fn space_of_all(&mut self) -> SpaceId {
-        let Outcome::Created(space) = self.wish(0, Wish::CreateSpace { name: "lab".into() }) else {
+        let Outcome::Created(space) =
+            self.wish(0, Wish::CreateSpace { name: "lab".into(), history: History::All })
+        else {
             panic!("a space was not created");
         };
         let ticket = self.invite(0, space);

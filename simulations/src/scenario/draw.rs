@@ -111,6 +111,7 @@ impl Scenario {
             // Far beyond the end, but not never: somebody looks after the members in the end.
             govern_every_ms: if governs { NEVER - 1 } else { NEVER },
             snapshot_entries: meshwork_protocol::limits::SNAPSHOT_ENTRIES_MIN,
+            history: meshwork_protocol::History::All,
             stranger: self.stranger,
             faults: faults(&self.faults, &mut open),
             liars: Vec::new(),

@@ -62,7 +62,10 @@ impl World {
     /// Lets the first of its members make a space.
     fn found(&mut self, n: usize) -> bool {
         let Some(founder) = self.shares[n].first().copied() else { return false };
-        let outcome = self.wish(founder, Wish::CreateSpace { name: format!("secret space {n}") });
+        let outcome = self.wish(
+            founder,
+            Wish::CreateSpace { name: format!("secret space {n}"), history: self.plan.history },
+        );
         let Some(Outcome::Created(space)) = outcome else { return false };
         self.spaces.push(space);
         let relays = self.shares[n].iter().any(|n| self.relays(*n));

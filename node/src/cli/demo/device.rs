@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use meshwork_crdt::{Kind, Shape, Value};
+use meshwork_protocol::History;
 
 use super::super::client::{Client, Following, query};
 use crate::api::types::{
@@ -80,7 +81,7 @@ impl Device {
     }
 
     pub(super) fn create_space(&self, name: &str) -> Result<String> {
-        let body = CreateSpace { name: name.to_owned() };
+        let body = CreateSpace { name: name.to_owned(), history: History::All };
         let made: SpaceStatus = self.client.post(&["spaces"], &body, Duration::ZERO)?;
         Ok(made.id)
     }

@@ -3,7 +3,7 @@
 //! A log is held up to `gap.after`, and from `gap.base` on; the entries in between are in the objects already, and
 //! come later, oldest first, as any other run. Whoever asks for them is sent what is held. When the last has
 //! come, the objects are built once more from entries alone: what a snapshot said is then proven or refuted.
-//! Invariants: `after < base`, and the objects contain the log up to `base` at least. Deliberately not here: when to
+//! Invariants: `after < base`, and the objects contain the log up to `base` at least, as far as it counts. Deliberately not here: when to
 //! ask whom.
 
 use serde::{Deserialize, Serialize};
@@ -68,15 +68,18 @@ impl Space {
         reads
             && !self.opens_the_past()
             && (self.overdue && self.stands_on_ground()
-                || self.blocked.clone().into_iter().any(|log| self.has_no_key_for(log, turn)))
+                || self.blocked.clone().into_iter().any(|log| self.is_closed(log, turn)))
     }
 
-    /// Whether the next entry of a log waits for a key.
-    fn has_no_key_for(&mut self, id: LogId, turn: &mut Turn<'_>) -> bool {
+    /// Whether the next entry of a log waits for a key, or is not here though later ones are.
+    fn is_closed(&mut self, id: LogId, turn: &mut Turn<'_>) -> bool {
         let Some(log) = self.logs.get(&id) else { return false };
         let (voice, seq) = (log.voice, log.applied + 1);
         if seq > log.head.seq.min(log.limit()) {
             return false;
+        }
+        if log.lacks(seq) {
+            return true;
         }
         let Some(run) = self.stored_run(id, seq, turn) else { return false };
         matches!(run.open(self.pseudonym, seq, &mut self.keyring, &voice), Opening::NoKey)
@@ -156,7 +159,8 @@ impl Space {
             let row = RunRow { before: run.before(), run: Bytes(run.to_bytes()) };
             turn.put_row(layout::run_key(self.pseudonym, id, last), layout::KIND_RUN, &row);
             self.write_log(id, turn);
-            Vec::new()
+            // What did not count when the objects were built may count again.
+            self.apply_ready(turn)
         };
         if self.is_whole() {
             self.needed_by_others = false;

@@ -39,6 +39,8 @@ pub(super) fn frame(bytes: &[u8]) -> &'static str {
         Some(15) => "echo",
         Some(16) => "presence",
         Some(17) => "notes",
+        Some(18) => "snapshot",
+        Some(19) => "history",
         Some(20) => "linking",
         _ => "unknown",
     }

@@ -88,7 +88,10 @@ impl World {
         let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok());
         // The wish that says it may still be on its way through the device.
         let said = self.scheme.presented.get(&(device, space)).copied().unwrap_or(0) + 1;
-        let before = self.sight.present.get(&(n, space, device)).copied().unwrap_or(0);
+        // Numbers of notes start from the clock: one that is set back goes back with them.
+        let jumps = self.plan.faults.clock_jump_every_ms != NEVER;
+        let before = if jumps { None } else { self.sight.present.get(&(n, space, device)) };
+        let before = before.copied().unwrap_or(0);
         let Some(number) = number.filter(|number| (before..=said).contains(number)) else {
             let device = device.short();
             let detail = format!(
@@ -268,7 +271,8 @@ impl World {
         let (Some(view), Some(members)) = (replica.space(space), replica.members(space)) else {
             return;
         };
-        if view.role.is_none() {
+        // What began with somebody's word is taken back as soon as history, or another word, has come.
+        if view.role.is_none() || view.brought_by.is_some() {
             return;
         }
         for log in &view.logs {

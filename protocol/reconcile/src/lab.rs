@@ -127,20 +127,22 @@ pub struct Said {
     pub bytes: [u64; 2],
     /// Groups of frames about heads that each has heard.
     pub heard: [u64; 2],
-    /// From the flight that brought the first frame about heads to the one that brought the last.
+    /// From the flight that brought the first frame about heads to the one after which the last of what is missing
+    /// was sent.
     pub flights: u64,
+    /// CPU time of each engine that counts, in nanoseconds.
+    pub cpu_ns: [u64; 2],
 }
 
 /// How much of a meeting is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Play {
-    /// All of it.
+    /// All of it. No time counts.
     All,
-    /// Nothing that is missing arrives.
-    HeadsOnly,
-    /// The same, and each end loses the link in the turn in which it hears its so-manieth frames about heads: so it
-    /// does all about heads and sends none of what is missing.
-    HeadsAlone([u64; 2]),
+    /// Until each end has heard so many groups of frames about heads. In the same turn it loses the link, and so does
+    /// what is to be done about heads without sending what is missing. The time of that turn counts; with the first
+    /// group, that of everything before it too.
+    Until(u64),
 }
 
 /// A link between two devices, until both have nothing more to say.
@@ -153,6 +155,7 @@ pub fn meet(one: &mut Device, other: &mut Device, play: Play) -> Said {
     let (mut said, mut first, mut flight) = (Said::default(), None, 1);
     let mut under_way: [Vec<Vec<u8>>; 2] = [Vec::new(), Vec::new()];
     for n in 0..2 {
+        ends[n].cpu_ns = 0;
         let connected = Input::PeerConnected { link, peer: ids[1 - n] };
         under_way[1 - n] = ends[n].input(vec![connected], 0);
     }
@@ -160,34 +163,45 @@ pub fn meet(one: &mut Device, other: &mut Device, play: Play) -> Said {
         assert!(flight < FLIGHTS_MAX, "they do not come to an end");
         let arriving = std::mem::take(&mut under_way);
         for (n, mut frames) in arriving.into_iter().enumerate() {
-            let kind = |frame: &Vec<u8>| frame.get(1).copied().unwrap_or(0);
-            let about_heads = frames.iter().filter(|frame| kind(frame) == HEADS);
-            let bytes: u64 = about_heads.map(|frame| frame.len() as u64).sum();
+            let heads = frames.iter().filter(|frame| kind(frame) == HEADS);
+            let bytes: u64 = heads.map(|frame| frame.len() as u64).sum();
             if bytes > 0 {
                 said.bytes[1 - n] += bytes;
                 said.heard[n] += 1;
-                said.flights = flight - *first.get_or_insert(flight) + 1;
-            }
-            if play != Play::All {
-                frames.retain(|frame| !RUNS.contains(&kind(frame)));
+                first.get_or_insert(flight);
             }
             if gone[n] || frames.is_empty() {
                 continue;
             }
-            let mut inputs: Vec<Input> =
-                frames.into_iter().map(|bytes| Input::Received { link, bytes }).collect();
-            if matches!(play, Play::HeadsAlone(last) if bytes > 0 && last[n] == said.heard[n]) {
-                inputs.push(Input::PeerGone { link });
-                gone[n] = true;
+            gone[n] = bytes > 0 && play == Play::Until(said.heard[n]);
+            if gone[n] {
+                frames.retain(|frame| kind(frame) == HEADS);
+                let before = if said.heard[n] > 1 { ends[n].cpu_ns } else { 0 };
+                under_way[1 - n] = ends[n].input(received(link, frames, true), flight);
+                said.cpu_ns[n] = ends[n].cpu_ns - before;
+                continue;
             }
-            under_way[1 - n].extend(ends[n].input(inputs, flight));
+            let sent = ends[n].input(received(link, frames, false), flight);
+            if let Some(first) = first
+                && sent.iter().any(|frame| RUNS.contains(&kind(frame)))
+            {
+                said.flights = flight - first + 1;
+            }
+            under_way[1 - n] = sent;
         }
         flight += 1;
     }
-    for n in 0..2 {
-        if !gone[n] && !matches!(play, Play::HeadsAlone(_)) {
-            ends[n].input(vec![Input::PeerGone { link }], flight);
-        }
+    if play == Play::All {
+        ends.into_iter().for_each(|end| drop(end.input(vec![Input::PeerGone { link }], flight)));
     }
     said
+}
+
+fn kind(frame: &[u8]) -> u8 {
+    frame.get(1).copied().unwrap_or(0)
+}
+
+fn received(link: LinkId, frames: Vec<Vec<u8>>, last: bool) -> Vec<Input> {
+    let received = frames.into_iter().map(|bytes| Input::Received { link, bytes });
+    received.chain(last.then_some(Input::PeerGone { link })).collect()
 }

@@ -68,9 +68,8 @@ fn measure(pair: &Pair, (logs, changed, base): (usize, usize, bool), runs: u64) 
     let (mut ranges, mut whole, mut named) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..runs.max(1) {
         let key = *blake3::hash(&run.to_le_bytes()).as_bytes();
-        let said = ranges::said(pair, run);
-        let cpu_ns = ranges::cpu_ns(pair, run, &said);
-        ranges.push(Cost::of(said.bytes, said.flights, cpu_ns));
+        let said = ranges::exchange(pair, run);
+        ranges.push(Cost::of(said.bytes, said.flights, said.cpu_ns.iter().sum()));
         for (symbols, costs) in [(Symbols::Whole, &mut whole), (Symbols::Named, &mut named)] {
             let exchange = streams::exchange(&heads[0], &heads[1], key, symbols);
             let cost = Cost::of(exchange.bytes, exchange.flights, exchange.cpu_ns);

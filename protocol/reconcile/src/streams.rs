@@ -194,8 +194,10 @@ fn named(ours: &Heads, theirs: &Heads, key: [u8; 32]) -> Exchange {
         exchange.flights += 2;
     }
     exchange.ahead.iter_mut().for_each(|logs| logs.sort_unstable());
-    exchange.bytes[0] += framed(answer);
-    exchange.flights += 1;
+    if answer > 0 {
+        exchange.bytes[0] += framed(answer);
+        exchange.flights += 1;
+    }
     exchange.cpu_ns += cpu_ns() - began;
     exchange.needed = needed(key, names(ours), names(theirs));
     exchange

@@ -13,6 +13,9 @@ use meshwork_protocol::{
 
 use crate::lab::{Device, Play, meet};
 
+/// Logs that write in one object.
+const LOGS_PER_OBJECT: u64 = 256;
+
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// One log, as the device that wrote it stored it with one entry, and with another one.
@@ -52,7 +55,7 @@ impl Mill {
             meet(&mut first[0], &mut rest[n - 1], Play::All);
         }
         let before = devices[3].disk();
-        count(&mut devices[3], space);
+        count(&mut devices[3], space, 0);
         for n in [3, 1, 2] {
             let (first, rest) = devices.split_at_mut(1);
             meet(&mut first[0], &mut rest[n - 1], Play::All);
@@ -63,9 +66,9 @@ impl Mill {
             let mut device = Device::open(before.clone(), &writer, 1_000 + n);
             let known = rows(&device.store, b'l');
             meet(&mut device, &mut devices[0], Play::All);
-            count(&mut device, space);
+            count(&mut device, space, n);
             let short = new_log(&device, &known);
-            count(&mut device, space);
+            count(&mut device, space, n);
             Log { short, long: new_log(&device, &known) }
         });
         let logs = made.collect();
@@ -172,9 +175,10 @@ fn invite(device: &mut Device, space: SpaceId) -> Ticket {
     }
 }
 
-/// Writes one small entry.
-fn count(device: &mut Device, space: SpaceId) {
-    let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
+/// Writes one small entry, in an object that few logs write in.
+fn count(device: &mut Device, space: SpaceId, log: u64) {
+    let name = format!("counter {}", log / LOGS_PER_OBJECT);
+    let target = Target::Named { name, shape: Kind::Counter.into() };
     let edit = ObjectEdit { target, action: Action::Change(Edit::Increment(1)) };
     device.wish(Wish::Edit { space, edits: vec![edit] });
 }

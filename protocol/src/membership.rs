@@ -16,7 +16,7 @@ use crate::identity;
 use crate::ids::{DeviceId, MemberId, OpId, SpaceId};
 use crate::limits;
 
-#[cfg(any(test, feature = "histories"))]
+#[cfg(feature = "histories")]
 #[doc(hidden)]
 pub mod histories;
 mod op;

@@ -1,9 +1,9 @@
-//! Long histories of membership operations, in the shapes that cost the resolver most: for benches and tests.
+//! Long histories of membership operations, in the shapes that cost the resolver most: for benches.
 //!
 //! Everything is signed and inserted as in a replica, except that signatures are not verified again. Deliberately not
 //! here: random histories (`oracle` has them), and clocks, which belong to the bench.
 
-use rand_core::{CryptoRng, TryCryptoRng, TryRng};
+use rand_core::{TryCryptoRng, TryRng};
 
 use super::{Membership, Op, OpBody, Role, Subject, resolve};
 use crate::identity::Identity;
@@ -73,13 +73,6 @@ impl History {
         let next =
             people.first().map(|founder| Op::sign(Some(space), deps, open_invite(), founder));
         Self { space, membership, next: next.expect("there is a founder") }
-    }
-
-    /// How many operations there are, and how many of them count.
-    #[must_use]
-    pub fn len(&self) -> (usize, usize) {
-        let counting = self.membership.counts.iter().filter(|counts| **counts).count();
-        (self.membership.nodes.len(), counting)
     }
 
     /// Resolves all of them from nothing; tells how many members there are.
@@ -223,5 +216,3 @@ impl TryRng for Counting {
 }
 
 impl TryCryptoRng for Counting {}
-
-const _: fn(&mut Counting) -> &mut dyn CryptoRng = |bytes| bytes;

@@ -47,8 +47,8 @@ impl Mill {
         let created = devices[0].wish(Wish::CreateSpace { name: "lab".into() });
         let Outcome::Created(space) = created else { panic!("no space but {created:?}") };
         let ticket = invite(&mut devices[0], space);
-        for n in 1..4 {
-            devices[n].wish(Wish::Join { ticket: Box::new(ticket.clone()) });
+        for device in devices.iter_mut().skip(1) {
+            device.wish(Wish::Join { ticket: Box::new(ticket.clone()) });
         }
         for n in [1, 2, 3, 1, 2, 3] {
             let (first, rest) = devices.split_at_mut(1);

@@ -25,6 +25,23 @@ pub(crate) const KIND_SEEN: u8 = 25;
 pub(crate) const KIND_CARD: u8 = 26;
 pub(crate) const KIND_PROOF: u8 = 27;
 
+/// Rows whose length peers decide fit into the store: operations, keys of epochs, what has touched an object and what
+/// deletions of it cover, proofs of a log's place, runs.
+const _: () = {
+    use crate::limits::{
+        ENTRY_BYTES_MAX, LOGS_PER_SPACE_MAX, NAME_BYTES_MAX, OP_BYTES_MAX, OPS_PER_SPACE_MAX,
+        RUN_BYTES_MAX, RUN_ENTRIES_MAX, SHAPE_BYTES_MAX,
+    };
+    const ROOM: usize = crate::store::VALUE_BYTES_MAX - 4 * 1024;
+    // An id of sixteen bytes and a number of ten at most.
+    const PLACE: usize = 16 + 10;
+    const HEADER: usize = 128;
+    assert!(OP_BYTES_MAX <= ROOM && RUN_BYTES_MAX + OP_BYTES_MAX <= ROOM);
+    assert!(OPS_PER_SPACE_MAX * (16 + 32) + OP_BYTES_MAX <= ROOM);
+    assert!(2 * LOGS_PER_SPACE_MAX * PLACE + NAME_BYTES_MAX + SHAPE_BYTES_MAX <= ROOM);
+    assert!(RUN_ENTRIES_MAX * HEADER <= ROOM && LOGS_PER_SPACE_MAX * 16 + ENTRY_BYTES_MAX <= ROOM);
+};
+
 /// The row that says which layout this is.
 pub(crate) fn format_key() -> Vec<u8> {
     b"f".to_vec()

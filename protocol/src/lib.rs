@@ -56,6 +56,9 @@ pub use ids::{
 };
 pub use input::{Action, Governance, Input, ObjectEdit, Target, Timer, Wish};
 pub use linking::{LinkCode, LinkCodeError, LinkRefusal};
+#[cfg(feature = "histories")]
+#[doc(hidden)]
+pub use membership::histories;
 pub use membership::{History, Role, RootWord};
 pub use overlay::{Happening, Move, Overlay, Sample, Told};
 pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, comparison_words};

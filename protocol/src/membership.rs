@@ -16,6 +16,9 @@ use crate::identity;
 use crate::ids::{DeviceId, MemberId, OpId, SpaceId};
 use crate::limits;
 
+#[cfg(feature = "histories")]
+#[doc(hidden)]
+pub mod histories;
 mod op;
 mod past;
 mod resolve;

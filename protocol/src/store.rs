@@ -16,8 +16,9 @@ pub use memory::MemoryStore;
 
 /// Longest key an adapter must accept, in bytes.
 pub const KEY_BYTES_MAX: usize = 256;
-/// Longest value an adapter must accept, in bytes.
-pub const VALUE_BYTES_MAX: usize = 32 * 1024;
+/// Longest value an adapter must accept, in bytes. Values are small as a rule; this is what the longest rows come to
+/// whose length peers decide, within the limits of [`crate::limits`].
+pub const VALUE_BYTES_MAX: usize = 1000 * 1024;
 
 /// An ordered key-value store that commits batches atomically.
 ///

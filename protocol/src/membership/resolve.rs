@@ -35,8 +35,7 @@ type Rank = (u32, usize);
 
 pub(super) fn resolve(space: SpaceId, membership: &Membership) -> (Roster, Vec<bool>) {
     let rules = Rules::new(space, membership);
-    let accepted = rules.settle();
-    let last = rules.evaluate(&accepted);
+    let last = rules.settle();
     (outcome::outcome(&rules, &last), last.counts)
 }
 
@@ -59,6 +58,8 @@ struct Evaluation {
     authors: Vec<Option<Standing>>,
     /// By device: whose it is.
     owner: Vec<Option<usize>>,
+    /// By member: devices that are, or have been, its own.
+    owned: Vec<Vec<usize>>,
     /// By device: how many devices vouch for it.
     rung: Vec<usize>,
     /// By device: the place of the operation that let it in last.
@@ -91,18 +92,19 @@ impl<'a> Rules<'a> {
         self.nodes.get(place).expect("places are those of nodes")
     }
 
-    /// Which restrictions count.
-    fn settle(&self) -> Vec<bool> {
+    /// What holds with the restrictions that count.
+    fn settle(&self) -> Evaluation {
         let mut accepted = vec![false; self.nodes.len()];
-        if self.restrictions.is_empty() {
-            return accepted;
-        }
         let none = self.evaluate(&accepted);
+        if self.restrictions.is_empty() {
+            return none;
+        }
         let candidates: Vec<usize> =
             self.restrictions.iter().copied().filter(|place| is(&none.holds, *place)).collect();
         set(&mut accepted, &candidates, true);
-        if all_hold(&self.evaluate(&accepted), &candidates) {
-            return accepted;
+        let all = self.evaluate(&accepted);
+        if all_hold(&all, &candidates) {
+            return all;
         }
         set(&mut accepted, &candidates, false);
         let mut ranked: Vec<(Rank, usize)> =
@@ -114,7 +116,7 @@ impl<'a> Rules<'a> {
             let group: Vec<usize> = group.iter().map(|(_, place)| *place).collect();
             self.settle_group(&group, &mut accepted, &mut settled);
         }
-        accepted
+        self.evaluate(&accepted)
     }
 
     /// Accepts what can be of restrictions of one rank.
@@ -321,20 +323,14 @@ fn canonical(nodes: &[Node]) -> Vec<usize> {
         return (0..nodes.len()).collect();
     }
     let mut missing: Vec<usize> = nodes.iter().map(|node| node.deps.len()).collect();
-    let mut successors: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    let successors = Successors::of(nodes);
     let mut free: BinaryHeap<Reverse<(&OpId, usize)>> = BinaryHeap::new();
-    for (place, node) in nodes.iter().enumerate() {
-        if node.deps.is_empty() {
-            free.push(Reverse((&node.op.id, place)));
-        }
-        for dep in &node.deps {
-            successors.get_mut(*dep).into_iter().for_each(|list| list.push(place));
-        }
-    }
+    let start = nodes.iter().enumerate().filter(|(_, node)| node.deps.is_empty());
+    free.extend(start.map(|(place, node)| Reverse((&node.op.id, place))));
     let mut order = Vec::with_capacity(nodes.len());
     while let Some(Reverse((_, place))) = free.pop() {
         order.push(place);
-        for next in successors.get(place).into_iter().flatten() {
+        for next in successors.after(place) {
             if let (Some(count), Some(node)) = (missing.get_mut(*next), nodes.get(*next)) {
                 *count -= 1;
                 if *count == 0 {
@@ -344,4 +340,45 @@ fn canonical(nodes: &[Node]) -> Vec<usize> {
         }
     }
     order
+}
+
+/// The operations that name each one as a predecessor, in one list.
+struct Successors {
+    /// By place: where its part of the list ends.
+    ends: Vec<usize>,
+    all: Vec<usize>,
+}
+
+impl Successors {
+    fn of(nodes: &[Node]) -> Self {
+        let deps = || nodes.iter().flat_map(|node| &node.deps).copied();
+        let mut ends = vec![0; nodes.len()];
+        for dep in deps() {
+            ends.get_mut(dep).into_iter().for_each(|count| *count += 1);
+        }
+        let mut end = 0;
+        for count in &mut ends {
+            end += *count;
+            *count = end;
+        }
+        // Filled from behind, so that each end comes to lie where the part begins.
+        let mut all = vec![0; end];
+        for (place, node) in nodes.iter().enumerate().rev() {
+            for dep in node.deps.iter().rev() {
+                if let Some(end) = ends.get_mut(*dep) {
+                    *end -= 1;
+                    all.get_mut(*end).into_iter().for_each(|slot| *slot = place);
+                }
+            }
+        }
+        let total = all.len();
+        let ends = ends.into_iter().skip(1).chain([total]).take(nodes.len()).collect();
+        Self { ends, all }
+    }
+
+    fn after(&self, place: usize) -> &[usize] {
+        let before = place.checked_sub(1).and_then(|before| self.ends.get(before));
+        let (from, to) = (before.copied().unwrap_or(0), self.ends.get(place).copied().unwrap_or(0));
+        self.all.get(from..to).unwrap_or(&[])
+    }
 }

@@ -95,7 +95,8 @@ impl Replica {
                 Detail::Ranges { membership, ranges }
             }
         };
-        if telling == Telling::Ask {
+        // Digests of ranges ask by themselves: who differs answers.
+        if telling == Telling::Ask || !few && matches!(detail, Detail::Ranges { .. }) {
             shared.asked = Some(now);
         }
         shared.told_since = first && shared.base.is_some();
@@ -200,7 +201,10 @@ impl Replica {
         let Some(shared) = session.shared.get_mut(&id) else { return };
         let membership = membership_digest(&shared.key, &space.membership.digest());
         let digest = digest(&shared.key, space);
-        let frames = in_frames(ranges).into_iter().map(|ranges| {
+        let frames = in_frames(ranges);
+        // What the peer does not know now it has asked for, or will.
+        shared.told |= !frames.is_empty() && frames.len() <= ANSWER_FRAMES_MAX;
+        let frames = frames.into_iter().map(|ranges| {
             let detail = Detail::Ranges { membership, ranges };
             Frame::Heads(Heads { tag: shared.tag_out, digest, detail })
         });

@@ -411,6 +411,25 @@ fn what_names_an_entry_to_come_is_applied_when_it_comes() {
     opens_as_it_is(&mut a, space);
 }
 
+/// Every device of a space writes its name into one object.
+#[test]
+fn an_object_that_thousands_of_logs_have_touched_is_stored() {
+    let (mut a, b, space) = pair();
+    let shape: meshwork_crdt::Shape = Kind::Counter.into();
+    let object = crate::ids::ObjectId::named("shared", &shape);
+    let time = meshwork_crdt::HybridTime(5);
+    let create =
+        Change::Create { shape: Bytes(shape.to_bytes()), name: "shared".into(), seed: None };
+    let parts = vec![Part { object, change: create }];
+    let body = Body { logs: vec![], deps: vec![], time, parts };
+    for incarnation in 0..2_200 {
+        forge(&mut a, &b, space, incarnation, &body);
+    }
+    assert!(a.replica.object(space, object).is_some());
+    assert!(a.replica.space(space).unwrap().logs.len() > 2_000);
+    opens_as_it_is(&mut a, space);
+}
+
 /// The store gives back what is there.
 fn opens_as_it_is(node: &mut Node, space: SpaceId) {
     let identity = node.replica.identity.clone();

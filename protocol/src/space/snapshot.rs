@@ -141,7 +141,7 @@ impl Space {
             return None;
         }
         let author = manifest.device;
-        if !self.opens_the_past() {
+        if self.overdue && !self.opens_the_past() {
             return self.start_over(&contents, &checked, author, turn);
         }
         let shown = contents.objects.iter().map(|known| Visible { object: known.object, author });
@@ -160,7 +160,8 @@ impl Space {
         }
         self.brought_by = Some(manifest.device);
         self.write_row(turn);
-        if let Some(contents) = self.contents(turn).filter(|_| !self.is_whole()) {
+        let grounded = self.stands_on_ground();
+        if let Some(contents) = self.contents(turn).filter(|_| grounded) {
             self.write_ground(&contents, turn);
         }
         visible.extend(self.apply_ready(turn));
@@ -170,8 +171,8 @@ impl Space {
         Some(visible.into_iter().collect())
     }
 
-    /// Builds all objects from what a snapshot says and from the entries after it that can be read here; nothing, with
-    /// all as it was, if something that counts and was shown would not be any more.
+    /// Builds all objects from what a snapshot says and from the entries after it that can be read here, where what is
+    /// here contains what does not count any more; nothing, with all as it was, if something that counts would go too.
     fn start_over(
         &mut self,
         contents: &Contents,

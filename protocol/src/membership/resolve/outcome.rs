@@ -29,12 +29,17 @@ pub(super) fn outcome(rules: &Rules<'_>, last: &Evaluation) -> Roster {
             roster.devices.insert(*id, Device { card: card.clone(), active, writes });
         }
     }
+    let invites = rules.order.iter().filter(|place| is(&last.counts, **place));
+    let revoked = revoked(rules, last);
+    roster.invites = invites
+        .filter_map(|place| {
+            let node = rules.node(*place);
+            Some((node.op.id, invite(last, *place, is(&revoked, *place), node)?))
+        })
+        .collect();
     for place in &rules.order {
         let node = rules.node(*place);
         match &node.op.body {
-            OpBody::Invite { .. } if is(&last.counts, *place) => {
-                roster.invites.insert(node.op.id, invite(rules, last, *place, node));
-            }
             OpBody::Epoch { .. } => hand_out(&mut roster, node, is(&last.counts, *place)),
             OpBody::Plea { epoch } if is(&last.counts, *place) => {
                 if let Some(epoch) = roster.epochs.get_mut(epoch) {
@@ -107,17 +112,22 @@ fn settle_logs(roster: &mut Roster, cut: &[super::super::Cut]) {
     }
 }
 
-fn invite(rules: &Rules<'_>, last: &Evaluation, place: usize, node: &Node) -> Invite {
-    let OpBody::Invite { key, role, expires, uses } = &node.op.body else {
-        unreachable!("only invites are asked for");
-    };
-    let revoked = rules
-        .restrictions
-        .iter()
-        .any(|r| is(&last.counts, *r) && rules.node(*r).target == Some(Target::Invite(place)));
+/// By place: whether it is an invite that somebody has revoked.
+fn revoked(rules: &Rules<'_>, last: &Evaluation) -> Vec<bool> {
+    let mut revoked = vec![false; rules.nodes.len()];
+    for place in rules.restrictions.iter().filter(|place| is(&last.counts, **place)) {
+        if let Some(Target::Invite(invite)) = rules.node(*place).target {
+            super::set(&mut revoked, &[invite], true);
+        }
+    }
+    revoked
+}
+
+fn invite(last: &Evaluation, place: usize, revoked: bool, node: &Node) -> Option<Invite> {
+    let OpBody::Invite { key, role, expires, uses } = &node.op.body else { return None };
     let used = last.used.get(place).copied().unwrap_or(0);
     let (key, role, expires, uses, by) = (*key, *role, *expires, *uses, node.op.author);
-    Invite { key, role, expires, uses, used, revoked, by }
+    Some(Invite { key, role, expires, uses, used, revoked, by })
 }
 
 /// Notes the keys that an operation hands out. Those of an author without the right are noted as such: what has

@@ -31,6 +31,7 @@ impl Evaluation {
             counts: vec![false; nodes],
             authors: vec![None; nodes],
             owner: vec![None; devices],
+            owned: vec![Vec::new(); membership.members.0.len()],
             rung: vec![0; devices],
             entered: vec![None; devices],
             member_marks: vec![Vec::new(); membership.members.0.len()],
@@ -190,10 +191,10 @@ impl Evaluation {
             }
             (OpBody::Remove { .. }, Some(Target::Member(member))) => {
                 self.mark_member(rules, Some(member), mark(None, beyond));
-                let owned = self.owner.iter().enumerate().filter(|(_, o)| **o == Some(member));
-                let devices: Vec<usize> = owned.map(|(device, _)| device).collect();
-                for device in devices {
-                    self.mark_device(rules, device, mark(None, 0));
+                for device in self.owned.get(member).cloned().unwrap_or_default() {
+                    if self.owner(device) == Some(member) {
+                        self.mark_device(rules, device, mark(None, 0));
+                    }
                 }
             }
             (OpBody::Remove { .. }, Some(Target::Device(device))) => {
@@ -220,6 +221,10 @@ impl Evaluation {
     /// The author's device is one of its member's from here on.
     fn enter(&mut self, rules: &Rules<'_>, place: usize, node: &Node) {
         let device = node.author;
+        if self.owner(device) != node.member {
+            let owned = node.member.and_then(|member| self.owned.get_mut(member));
+            owned.into_iter().for_each(|owned| owned.push(device));
+        }
         self.owner.get_mut(device).into_iter().for_each(|owner| *owner = node.member);
         self.rung.get_mut(device).into_iter().for_each(|rung| *rung = node.via.len());
         self.entered.get_mut(device).into_iter().for_each(|slot| *slot = Some(place));

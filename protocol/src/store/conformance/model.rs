@@ -131,8 +131,8 @@ impl Random {
 
     fn value(&mut self) -> Vec<u8> {
         let size = match self.below(20) {
-            0 => VALUE_BYTES_MAX - self.below(3),
-            1..=2 => self.below(VALUE_BYTES_MAX),
+            0 if self.below(20) == 0 => VALUE_BYTES_MAX - self.below(3),
+            0..=2 => self.below(VALUE_BYTES_MAX / 30),
             3 => 0,
             _ => self.below(400),
         };

@@ -9,6 +9,7 @@ use crate::store::{KEY_BYTES_MAX, Store, StoreError, VALUE_BYTES_MAX, WriteBatch
 const LARGE_BATCH_PAIRS: u32 = 3000;
 /// Values of the greatest size in that batch.
 const LARGE_BATCH_LONG_VALUES: u32 = 40;
+const LARGE_BATCH_LONG_BYTES: usize = 32 * 1024;
 
 pub(super) fn all<H: Harness>() -> Vec<fn(&mut H)> {
     vec![
@@ -244,7 +245,7 @@ fn a_large_batch_is_committed_whole<H: Harness>(place: &mut H) {
     let mut wanted = Vec::new();
     for index in 0..LARGE_BATCH_PAIRS {
         let long = index % (LARGE_BATCH_PAIRS / LARGE_BATCH_LONG_VALUES) == 0;
-        let size = if long { VALUE_BYTES_MAX } else { 100 };
+        let size = if long { LARGE_BATCH_LONG_BYTES } else { 100 };
         let value = index.to_le_bytes().into_iter().cycle().take(size).collect::<Vec<u8>>();
         wanted.push((index.to_be_bytes().to_vec(), value.clone()));
         batch.put(index.to_be_bytes().to_vec(), value);

@@ -89,7 +89,7 @@ impl World {
         }
     }
 
-    fn let_all_in(&mut self, space: SpaceId, founder: usize) {
+    pub(super) fn let_all_in(&mut self, space: SpaceId, founder: usize) {
         let out: Vec<usize> = self
             .sharers(space)
             .into_iter()

@@ -103,7 +103,7 @@ impl Mischief {
             unison: pick(6) == 0,
             restart_all: pick(6) == 0,
             late_twin: pick(2) == 0,
-            hoard: pick(64) == 0,
+            hoard: pick(32) == 0,
             returns: pick(3) == 0,
         }
     }

@@ -17,8 +17,8 @@ use crate::people::named;
 const CHORUS: &str = "chorus";
 const TUNE: &str = "tune";
 /// Entries of a hoard, and characters in each: more than a link carries without new credit.
-const HOARD_ENTRIES: usize = 240;
-const HOARD_CHARS: usize = 20_000;
+const HOARD_ENTRIES: usize = 300;
+const HOARD_CHARS: usize = 15_000;
 /// How long it takes at rest until everybody has told that it holds an entry, at most: less than after what time
 /// what is not acknowledged is sent again.
 const TOLD_MS: u64 = 1_500;
@@ -33,7 +33,7 @@ impl World {
                 self.after(at, What::Act(Act::Unison));
             }
         }
-        if self.plan.mischief.hoard {
+        if self.plan.mischief.hoard && self.straight() {
             self.after(last, What::Act(Act::Hoard));
         }
     }
@@ -84,7 +84,8 @@ impl World {
         // What was lost together with a machine, or a frame, may make entries go twice as long as a link lives.
         let gentle = faults.loss_percent == 0
             && faults.crash_every_ms == NEVER
-            && faults.disk_full_every_ms == NEVER;
+            && faults.disk_full_every_ms == NEVER
+            && !self.plan.mischief.restart_all;
         let quiet = self.straight() && !self.damaged && self.failures.is_empty();
         if !gentle || !quiet || !self.agreed() {
             return;

@@ -48,6 +48,12 @@ impl World {
         self.see_adoption(what);
         let granted = self.wish(device, Wish::Govern { space, what }).is_some();
         let out = matches!(what, Governance::RemoveMember { .. } | Governance::RemoveDevice { .. });
+        // Whoever leaves, or adopts what it wrote itself, need be no admin.
+        let own = out && other == device || matches!(what, Governance::Adopt { .. });
+        if granted && view.role < Some(Role::Admin) && !own {
+            let detail = format!("device {device} decides {what:?} as {:?}", view.role);
+            self.fail("rights", detail);
+        }
         if granted && out {
             self.see_removal(device, space, other);
         }

@@ -89,6 +89,9 @@ impl World {
         // The wish that says it may still be on its way through the device.
         let said = self.scheme.presented.get(&(device, space)).copied().unwrap_or(0) + 1;
         let before = self.sight.present.get(&(n, space, device)).copied().unwrap_or(0);
+        // Of a device whose clock was ahead before it started again, what it said then counts as the latest.
+        let jumps = self.plan.faults.clock_jump_every_ms != NEVER;
+        let before = if jumps { 0 } else { before };
         let Some(number) = number.filter(|number| (before..=said).contains(number)) else {
             let device = device.short();
             let detail = format!(

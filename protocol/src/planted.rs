@@ -30,7 +30,7 @@ meshwork_crdt::mistakes! { 1_000,
     DependencyDropped "An entry leaves out one log of its causal past."
     PastForgottenAtRestart "After a restart entries do not name what was applied before it."
     UnblockForgotten "Entries that waited are not looked at when what they waited for has come."
-    BlockedForgottenAtRestart "Entries that wait are forgotten when the replica is opened."
+    BlockedForgottenAtRestart "Entries that wait are taken for applied when the replica is opened."
     BaseUnchecked "Changes since an agreement are taken in though the two ends remember different ones."
     HeadsNotCorrected "That a peer tells it holds less than it was thought to is not taken in."
     DeletionCoversAll "The deletion of an object covers whatever will be written to it."

@@ -27,6 +27,8 @@ pub(crate) struct Session {
     /// What was claimed here, each with whether it stands for a space; others are padding.
     pub claimed: Vec<(Claim, bool)>,
     pub shared: BTreeMap<SpaceId, Shared>,
+    /// Numbers for logs of spaces that are begun anew on this link, until they are.
+    pub numbers: BTreeMap<SpaceId, Numbers>,
     pace: &'static Pace,
     rate: Rate,
     /// Run bytes sent to the peer.
@@ -155,6 +157,7 @@ impl Session {
             claims: Vec::new(),
             claimed: Vec::new(),
             shared: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             pace: &limits::PACE_OF_STRANGERS,
             rate: Rate::new(&limits::PACE_OF_STRANGERS, now),
             sent: 0,

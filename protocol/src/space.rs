@@ -252,6 +252,8 @@ impl Space {
             let LogRow { opening, head, applied, under, changed, marks, gap } = row;
             self.change = self.change.max(changed);
             self.marked = self.change;
+            let forgets = planted::is(Bug::BlockedForgottenAtRestart);
+            let applied = if forgets { head.seq } else { applied };
             let checkpointed = applied;
             let voice = match turn.get(&layout::voice_key(self.pseudonym, id)) {
                 Some(_) => turn
@@ -277,7 +279,7 @@ impl Space {
             if applied > 0 && id != self.own_log && !planted::is(Bug::PastForgottenAtRestart) {
                 self.unsaid.insert(id);
             }
-            if applied < head.seq && !planted::is(Bug::BlockedForgottenAtRestart) {
+            if applied < head.seq {
                 self.blocked.insert(id);
             }
         }

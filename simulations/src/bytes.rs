@@ -67,6 +67,20 @@ pub(crate) fn varint(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
+/// A frame that passes on somebody else's note of presence, changed so that it seems a million notes newer.
+pub(crate) fn forged_note(bytes: &[u8], own: [u8; 32]) -> Option<Vec<u8>> {
+    let body = Reader(bytes).envelope()?.0;
+    let mut rest = Reader(body);
+    let (_tag, _left_ms) = (rest.varint()?, rest.varint()?);
+    let device: [u8; 32] = rest.array()?;
+    rest.take(16)?;
+    let (before, number) = (body.len() - rest.0.len(), rest.varint()?);
+    let mut forged = body.get(..before)?.to_vec();
+    varint(number.checked_add(1_000_000)?, &mut forged);
+    forged.extend_from_slice(rest.0);
+    (device != own).then(|| frame(frame_kind(bytes).unwrap_or(0), &forged))
+}
+
 /// Consecutive entries of one log.
 pub(crate) struct Run<'a> {
     pub log: [u8; 16],

@@ -82,6 +82,7 @@ impl Plan {
         plan.draw_troubles();
         plan.draw_company();
         plan.mischief = Mischief::draw(&mut generator(seed, b"mischief"));
+        plan.draw_forger();
         if seed % 9 == 8 {
             plan.become_a_day();
         }
@@ -167,12 +168,22 @@ impl Plan {
         }
         // In a row a liar could keep the two halves apart for good; the founder brings all together in the end.
         if pick(6) == 0 && !self.chain && self.devices > 3 {
-            let lies = Lie::ALL.into_iter().filter(|_| pick(3) == 0).collect();
+            let lies = Lie::ALL.into_iter().filter(|lie| *lie != Lie::Forge && pick(3) == 0);
+            let lies = lies.collect();
             self.liars.push((1 + pick(self.devices - 1), lies));
         }
         // An older device knows no snapshots, without which nobody is brought into such a space.
         if pick(5) == 0 && self.older_devices == 0 {
             self.history = History::FromJoin;
+        }
+    }
+
+    /// Where people let each other know that they are there, somebody may forge what others say.
+    fn draw_forger(&mut self) {
+        let drawn = generator(self.seed, b"forgers.").next_u32() as usize;
+        let room = !self.chain && self.devices > 3 && self.liars.is_empty();
+        if self.mischief.present_every_ms != NEVER && room && drawn.is_multiple_of(2) {
+            self.liars.push((1 + drawn / 2 % (self.devices - 1), vec![Lie::Forge]));
         }
     }
 
@@ -282,7 +293,7 @@ mod tests {
             .flat_map(|plan| plan.mischief.without_each())
             .map(|(name, _)| name)
             .collect();
-        assert_eq!(mischief.len(), 5, "{mischief:?}");
+        assert_eq!(mischief.len(), 10, "{mischief:?}");
         let storm_only = |plan: &&Plan| plan.faults == Plan::draw_storm(plan.seed).faults;
         assert!(plans.iter().filter(storm_only).count() < 250);
     }

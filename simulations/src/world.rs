@@ -3,7 +3,7 @@
 //! A plan in → a report out. In the first age anything the plan names may fail; in the second everything works, and
 //! all who are honest must agree in time. `beginning` sets it up, `links` carries frames, `machines` performs effects and lets machines die,
 //! `troubles` lets the rest go wrong, `labour` and `politics` are what people do, `lies` what liars do, `adversary` what
-//! others do who mean harm, `sight` what
+//! others do who mean harm, `finale` what happens as the storm ends and is tried at rest, `sight` what
 //! must hold all along, `judge` what must hold in the end. Invariant: nothing here reads a clock or draws from anything but the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +22,11 @@ use crate::engine::Queue;
 use crate::figures::Figures;
 use crate::ledger::Ledger;
 use crate::people::Promises;
-use crate::plan::{Faults, Lie, NEVER, Plan, Scene, Version};
+use crate::plan::{Faults, Guest, Lie, NEVER, Plan, Scene, Version};
 
 mod adversary;
 mod beginning;
+mod finale;
 mod judge;
 mod labour;
 mod lies;
@@ -230,7 +231,12 @@ impl World {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ 0x6d65_7368);
         let members = plan.members();
         let strangers = members + usize::from(plan.stranger);
-        let count = strangers + usize::from(plan.mischief.guest.is_some());
+        let guests = match plan.mischief.guest {
+            Some(Guest::Contested) => 2,
+            Some(_) => 1,
+            None => 0,
+        };
+        let count = strangers + guests;
         let scene = plan.scene.clone().map(Arc::new);
         let devices: Vec<Device> = (0..count)
             .map(|n| {
@@ -339,6 +345,7 @@ impl World {
         if self.scene.is_none() {
             let rest = self.now_ms + REST_MS;
             self.run_until(rest, |_| false);
+            self.probe();
         }
         self.judge();
     }
@@ -391,6 +398,9 @@ impl World {
             {
                 self.unlink(device, link);
             }
+        }
+        if self.plan.mischief.restart_all {
+            self.restart_all();
         }
         for device in 0..self.devices.len() {
             self.devices[device].away_until = 0;

@@ -131,6 +131,7 @@ impl Replica {
         shared.estranged = false;
         let peer = session.peer;
         if digest(&shared.key, space) == frame.digest {
+            agree_on_base(shared, frame);
             shared.resolve_all();
             for (log, known) in &space.logs {
                 if shared.acked(*log, known.head.seq, now) && *log == space.own_log {
@@ -212,6 +213,20 @@ impl Replica {
         for frame in frames {
             self.send(link, &frame, effects);
         }
+    }
+}
+
+/// Numbers logs after a base that the peer's heads lean on, though nothing differs any more: the peer will.
+fn agree_on_base(shared: &mut Shared, frame: &Heads) {
+    let Some(ours) = &shared.base else { return };
+    let same = match &frame.detail {
+        Detail::None => frame.digest == combined(&shared.key, &ours.root, &ours.members),
+        Detail::Since { base, .. } => *base == base_digest(&shared.key, &ours.root),
+        Detail::Ranges { .. } => false,
+    };
+    if same {
+        shared.numbers.agree(ours);
+        shared.agreed = true;
     }
 }
 

@@ -113,6 +113,8 @@ impl Replica {
             return Err(Rejection::BadNote);
         }
         let session = self.sessions.get_mut(&link);
+        let member = |peer| space.membership.roster().may(peer, Role::Relay);
+        let member = session.as_ref().is_some_and(|session| member(session.peer));
         let direct = session.as_ref().is_some_and(|session| session.peer == device);
         let Some(shared) = session.and_then(|session| session.shared.get_mut(&id)) else {
             return Ok(());
@@ -128,9 +130,14 @@ impl Replica {
             }
         }
         let tag = shared.tag_out;
-        if let Some(eager) = ask {
+        if ask == Some(false) {
+            // Who is asked to be lazy is to be asked again when the next note is late.
+            presences.devices.entry(device).and_modify(|present| present.asked = false);
+        }
+        if let Some(eager) = ask.filter(|_| member) {
             let number = note.number;
             self.send_now(link, &Frame::Notes(Notes { tag, device, number, eager }), effects);
+            self.wake_for(id, now, effects);
         }
         if news {
             let left_ms = u64::from(left_ms).min(limits::PRESENCE_FOR_MS);
@@ -258,8 +265,10 @@ impl Replica {
         let mut asked = Vec::new();
         let known = self.presences.get(&id).and_then(|known| known.devices.get(&device));
         let number = known.map_or(0, |present| present.number);
+        let Some(space) = self.spaces.get(&id) else { return };
         for (link, session) in &mut self.sessions {
-            if let Some(shared) = session.shared.get_mut(&id)
+            if space.membership.roster().may(session.peer, Role::Relay)
+                && let Some(shared) = session.shared.get_mut(&id)
                 && shared.notes.get_mut(&device).is_some_and(|(_, branch)| branch.on_new())
             {
                 let tag = shared.tag_out;

@@ -149,7 +149,8 @@ impl Replica {
             let theirs_for = place.and_then(|place| u32::try_from(place).ok()).map(Tag);
             let ours_for = session.tag_of(session::claim(&space.secret, &ours, &theirs));
             if let (Some(tag_out), Some(tag_in)) = (ours_for, theirs_for) {
-                let shared = Shared::new((tag_out, tag_in), &space.secret, &ours, &theirs);
+                let mut shared = Shared::new((tag_out, tag_in), &space.secret, &ours, &theirs);
+                shared.numbers = session.numbers.remove(&space.id).unwrap_or_default();
                 session.shared.insert(space.id, shared);
                 session.dirty = true;
                 started.push(space.id);

@@ -155,7 +155,10 @@ impl Replica {
         let mut turn = turn!(self, now, rng, effects);
         space.write_row(&mut turn);
         for session in self.sessions.values_mut() {
-            session.shared.remove(&id);
+            // The peer begins nothing anew: what it calls logs by, and what it was told to call them by, stays.
+            if let Some(shared) = session.shared.remove(&id) {
+                session.numbers.insert(id, shared.numbers);
+            }
         }
         self.claim_everywhere(now, rng, effects);
         Ok(Outcome::Joining(id))

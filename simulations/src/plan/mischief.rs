@@ -23,6 +23,8 @@ pub enum Guest {
     UsedUp,
     /// The invite is that of a relay, which is let in and reads nothing.
     Relay,
+    /// The invite is for one relay, and two come with it at once.
+    Contested,
 }
 
 /// What is not as it should be, beyond the faults of links and machines.
@@ -41,6 +43,17 @@ pub struct Mischief {
     /// Whether machines like to die while they do something, right before or after it is stored; the others notice a
     /// while later.
     pub dies_at_work: bool,
+    /// Whether all members write in one text, set one register and rename it in the same millisecond, now and then
+    /// and as the storm ends.
+    pub unison: bool,
+    /// Whether all machines stop and start again as the storm ends.
+    pub restart_all: bool,
+    /// Whether the twin of a liar that forks is started as the storm ends, so that its branch is as long as the other.
+    pub late_twin: bool,
+    /// Whether somebody puts more into a space, as the storm ends, than a link carries without new credit.
+    pub hoard: bool,
+    /// Whether those who were taken out are let in again on the way, and not in the end only.
+    pub returns: bool,
 }
 
 impl Default for Mischief {
@@ -59,6 +72,11 @@ impl Mischief {
             guest: None,
             present_every_ms: NEVER,
             dies_at_work: false,
+            unison: false,
+            restart_all: false,
+            late_twin: false,
+            hoard: false,
+            returns: false,
         }
     }
 
@@ -70,12 +88,24 @@ impl Mischief {
             0 => Some(Guest::Expired),
             1 => Some(Guest::Revoked),
             2 => Some(Guest::UsedUp),
-            3 => Some(Guest::Relay),
+            3 | 4 => Some(Guest::Relay),
+            5 => Some(Guest::Contested),
             _ => None,
         };
         let present_every_ms = if pick(6) == 0 { 1_000 + u64::from(pick(8_000)) } else { NEVER };
         let dies_at_work = pick(5) == 0;
-        Self { replay_per_mille, pest, guest, present_every_ms, dies_at_work }
+        Self {
+            replay_per_mille,
+            pest,
+            guest,
+            present_every_ms,
+            dies_at_work,
+            unison: pick(6) == 0,
+            restart_all: pick(6) == 0,
+            late_twin: pick(2) == 0,
+            hoard: pick(32) == 0,
+            returns: pick(3) == 0,
+        }
     }
 
     /// The names of what is not as it should be, each with a copy in which it is.
@@ -87,6 +117,11 @@ impl Mischief {
             ("the guest", Self { guest: None, ..self.clone() }),
             ("deaths at work", Self { dies_at_work: false, ..self.clone() }),
             ("presence", Self { present_every_ms: NEVER, ..self.clone() }),
+            ("unison", Self { unison: false, ..self.clone() }),
+            ("the restart of all", Self { restart_all: false, ..self.clone() }),
+            ("the late twin", Self { late_twin: false, ..self.clone() }),
+            ("the hoard", Self { hoard: false, ..self.clone() }),
+            ("returns", Self { returns: false, ..self.clone() }),
         ];
         kinder.into_iter().filter(|(_, kinder)| kinder != self).collect()
     }
@@ -108,6 +143,21 @@ impl fmt::Display for Mischief {
         }
         if self.dies_at_work {
             f.write_str("; machines die at work")?;
+        }
+        if self.unison {
+            f.write_str("; all write at one moment")?;
+        }
+        if self.restart_all {
+            f.write_str("; all start again as the storm ends")?;
+        }
+        if self.late_twin {
+            f.write_str("; twins come late")?;
+        }
+        if self.hoard {
+            f.write_str("; somebody hoards")?;
+        }
+        if self.returns {
+            f.write_str("; who is out comes back")?;
         }
         Ok(())
     }

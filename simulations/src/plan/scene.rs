@@ -124,11 +124,13 @@ pub enum Lie {
     HideOperations,
     /// Runs twice with one key, and tells each half of the others something else.
     Fork,
+    /// Changes notes of presence that it passes on, so that they seem newer.
+    Forge,
 }
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Withhold,
         Self::Replay,
         Self::Garbage,
@@ -136,6 +138,7 @@ impl Lie {
         Self::Corrupt,
         Self::HideOperations,
         Self::Fork,
+        Self::Forge,
     ];
 }
 

@@ -40,6 +40,12 @@ pub(super) enum Act {
     Present {
         device: usize,
     },
+    /// All members write at one moment.
+    Unison,
+    /// Somebody puts much into a space.
+    Hoard,
+    /// Who was taken out is let in again.
+    Return,
     /// A device notices that the machine at the other end of a link has died.
     Notice {
         device: usize,
@@ -73,6 +79,10 @@ impl Scheme {
         }
     }
 
+    pub(super) fn below(&mut self, count: usize) -> usize {
+        self.rng.next_u32() as usize % count.max(1)
+    }
+
     fn about(&mut self, mean_ms: u64) -> u64 {
         self.rng.next_u64() % (mean_ms * 2).max(1) + 1
     }
@@ -81,8 +91,12 @@ impl Scheme {
 impl World {
     /// The guest's number, if there is a guest.
     pub(super) fn guest(&self) -> Option<usize> {
-        self.plan.mischief.guest?;
-        self.devices.iter().position(|device| device.part == Part::Guest)
+        self.guests().into_iter().next()
+    }
+
+    fn guests(&self) -> Vec<usize> {
+        let guest = |n: &usize| self.devices[*n].part == Part::Guest;
+        (0..self.devices.len()).filter(guest).collect()
     }
 
     /// Gets ready what the plan has drawn.
@@ -93,8 +107,12 @@ impl World {
         }
         if let Some(guest) = self.plan.mischief.guest {
             self.prepare(guest);
-            self.after(self.plan.storm_ms / 2, What::Act(Act::GuestJoins));
+            // What is decided about members later on must take relays into account.
+            let early = if guest == Guest::Relay { 8 } else { 2 };
+            self.after(self.plan.storm_ms / early, What::Act(Act::GuestJoins));
         }
+        self.plot_finale();
+        self.plot_return();
         if self.plan.mischief.present_every_ms != NEVER {
             for device in 0..self.members() {
                 let delay = self.scheme.about(self.plan.mischief.present_every_ms);
@@ -108,13 +126,39 @@ impl World {
             Act::Replay { from, to, bytes } => self.replay(from, to, bytes),
             Act::Pest => self.pest_comes(),
             Act::GuestJoins => {
-                if let (Some(guest), Some(ticket)) = (self.guest(), self.scheme.ticket.clone()) {
+                let Some(ticket) = self.scheme.ticket.clone() else { return };
+                for guest in self.guests() {
                     self.tell(|| format!("{guest}, a guest, asks to be let in"));
-                    self.wish(guest, Wish::Join { ticket: Box::new(ticket) });
+                    self.wish(guest, Wish::Join { ticket: Box::new(ticket.clone()) });
                 }
             }
             Act::Present { device } => self.present(device),
+            Act::Unison => self.sing(),
+            Act::Hoard => self.hoard(),
+            Act::Return => {
+                if self.storming() {
+                    self.plot_return();
+                    self.let_some_in();
+                }
+            }
             Act::Notice { device, link } => self.notice(device, link),
+        }
+    }
+
+    fn plot_return(&mut self) {
+        let every = self.plan.govern_every_ms;
+        if self.plan.mischief.returns && every != NEVER {
+            let delay = self.scheme.about(every);
+            self.after(delay, What::Act(Act::Return));
+        }
+    }
+
+    /// A founder lets everybody in again whom it knows to be out.
+    fn let_some_in(&mut self) {
+        let place = self.scheme.below(self.spaces.len());
+        let founder = self.shares.get(place).and_then(|share| share.first()).copied();
+        if let (Some(space), Some(founder)) = (self.spaces.get(place).copied(), founder) {
+            self.let_all_in(space, founder);
         }
     }
 
@@ -262,7 +306,7 @@ impl World {
             Guest::Expired => (Role::Write, Time(DAWN_MS - 3_600_000), 1),
             Guest::Revoked => (Role::Write, Time(u64::MAX), 1),
             Guest::UsedUp => (Role::Write, Time(u64::MAX), 0),
-            Guest::Relay => (Role::Relay, Time(u64::MAX), 1),
+            Guest::Relay | Guest::Contested => (Role::Relay, Time(u64::MAX), 1),
         };
         let wish = Wish::Invite { space, role, expires, uses, addresses: Vec::new() };
         let Some(Outcome::Invited(ticket)) = self.wish(0, wish) else { return };
@@ -282,7 +326,6 @@ impl World {
         let (Some(guest), Some(space)) = (self.guest(), self.spaces.first().copied()) else {
             return;
         };
-        let id = self.id(guest);
         if self.plan.mischief.guest == Some(Guest::Relay) {
             let replica = self.devices[guest].replica.as_ref();
             let reads = replica.is_some_and(|replica| !replica.epochs(space).is_empty());
@@ -296,9 +339,12 @@ impl World {
         if self.plan.mischief.guest == Some(Guest::Expired) && jumps {
             return;
         }
+        let guests: Vec<DeviceId> = self.guests().into_iter().map(|n| self.id(n)).collect();
+        let most = usize::from(self.plan.mischief.guest == Some(Guest::Contested));
         let knows = |n: &usize| {
             let members = self.devices[*n].replica.as_ref().and_then(|it| it.members(space));
-            members.is_some_and(|members| members.iter().any(|known| known.device == id))
+            let members = members.unwrap_or_default();
+            members.iter().filter(|known| guests.contains(&known.device)).count() > most
         };
         if let Some(n) = (0..self.members()).find(knows) {
             let what = self.plan.mischief.guest;

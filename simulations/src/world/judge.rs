@@ -28,7 +28,9 @@ impl World {
                 return Some(unsettled);
             }
         }
-        self.spaces.clone().into_iter().find_map(|space| self.differing(space))
+        let spaces = self.spaces.clone();
+        let members = spaces.iter().find_map(|space| self.differing_members(*space));
+        members.or_else(|| spaces.into_iter().find_map(|space| self.differing(space)))
     }
 
     /// Who does not hold what the others hold, in words.
@@ -152,6 +154,26 @@ impl World {
         )
     }
 
+    /// What is shown is the same, besides what it is made of.
+    fn judge_shown(&mut self) {
+        if self.scene.is_some() {
+            return;
+        }
+        for space in self.spaces.clone() {
+            let sharers = self.sharers(space);
+            let Some((first, others)) = sharers.split_first() else { continue };
+            let there = self.contents(*first, space);
+            for n in others {
+                if self.contents(*n, space) != there {
+                    let what = self.first_difference(space, *first, *n);
+                    let detail = format!("devices {first} and {n} show different things: {what}");
+                    self.fail("convergence", detail);
+                    return;
+                }
+            }
+        }
+    }
+
     fn contents(&mut self, n: usize, space: SpaceId) -> BTreeMap<String, Value> {
         let Some(replica) = &mut self.devices[n].replica else { return BTreeMap::new() };
         let views = replica.objects(space).unwrap_or_default();
@@ -172,6 +194,8 @@ impl World {
             return;
         }
         self.see_rest();
+        self.judge_shown();
+        self.judge_presence();
         self.judge_guest();
         let dropped = |replica: &Replica| replica.counters().frames_dropped;
         let mischief = &self.plan.mischief;

@@ -70,7 +70,7 @@ impl World {
     }
 
     /// Characters of a text, as a device has it.
-    fn length(&mut self, device: usize, space: SpaceId, name: &str) -> usize {
+    pub(super) fn length(&mut self, device: usize, space: SpaceId, name: &str) -> usize {
         let Some(replica) = &mut self.devices[device].replica else { return 0 };
         let Some(found) = replica.find(space, name) else { return 0 };
         let length = replica
@@ -80,7 +80,12 @@ impl World {
         length.unwrap_or(0)
     }
 
-    fn write(&mut self, device: usize, space: SpaceId, edits: Vec<ObjectEdit>) -> Option<Outcome> {
+    pub(super) fn write(
+        &mut self,
+        device: usize,
+        space: SpaceId,
+        edits: Vec<ObjectEdit>,
+    ) -> Option<Outcome> {
         let wish = WishId(self.devices[device].wishes + 1);
         self.devices[device].asked.insert(wish, space);
         self.wish(device, Wish::Edit { space, edits })

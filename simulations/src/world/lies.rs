@@ -8,12 +8,15 @@ use meshwork_protocol::LinkId;
 use rand_core::Rng as _;
 
 use super::{Part, World};
+use crate::bytes::forged_note;
 use crate::plan::Lie;
 
 /// Kinds of frames that carry entries.
 const KINDS_OF_ENTRIES: [u8; 2] = [5, 10];
 /// The kind that carries operations about members.
 const KIND_OF_OPERATIONS: u8 = 3;
+/// The kind that carries a note of presence.
+const KIND_OF_PRESENCE: u8 = 16;
 /// What a liar remembers to say again.
 const SAID_MAX: usize = 64;
 /// How often a liar that floods sends one frame at a time.
@@ -84,7 +87,13 @@ impl World {
                 }
                 true
             }
-            Lie::Corrupt | Lie::Garbage | Lie::Flood | Lie::Fork => true,
+            Lie::Forge if kind == KIND_OF_PRESENCE => {
+                let own = self.id(n).0;
+                let Some(forged) = forged_note(bytes, own) else { return true };
+                self.transmit(n, link, forged);
+                false
+            }
+            Lie::Corrupt | Lie::Garbage | Lie::Flood | Lie::Fork | Lie::Forge => true,
         }
     }
 }

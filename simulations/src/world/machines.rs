@@ -8,6 +8,7 @@ use meshwork_protocol::{
 use rand_core::Rng as _;
 
 use super::{DAWN_MS, NEVER, Part, What, World};
+use crate::bytes::frame_kind;
 use crate::check::Violation;
 use crate::disk::CrashDisk;
 use crate::ledger::Ledger;
@@ -100,6 +101,12 @@ impl World {
     fn lives_for(&self, input: &Input) -> u32 {
         match input {
             Input::Wished { .. } if self.plan.mischief.dies_at_work => CRASHES_AT_PERSISTS / 40,
+            // What comes of entries is stored and acknowledged in one turn.
+            Input::Received { bytes, .. }
+                if self.plan.mischief.dies_at_work && matches!(frame_kind(bytes), Some(5 | 10)) =>
+            {
+                CRASHES_AT_PERSISTS / 20
+            }
             _ if self.plan.mischief.dies_at_work => CRASHES_AT_PERSISTS / 4,
             _ => CRASHES_AT_PERSISTS,
         }
@@ -359,6 +366,18 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// All machines stop in good order and start again.
+    pub(super) fn restart_all(&mut self) {
+        self.tell(|| "all start again".to_owned());
+        for n in 0..self.devices.len() {
+            if self.devices[n].replica.is_some() {
+                self.devices[n].disk.sync();
+                self.halt(n);
+            }
+        }
+        (0..self.devices.len()).for_each(|n| self.start(n));
     }
 
     /// A device goes away in good order, for a while.

@@ -46,8 +46,16 @@ impl World {
             _ => Governance::SetRole { member, role },
         };
         self.see_adoption(what);
+        let before = self.devices[device].decided.len();
         let granted = self.wish(device, Wish::Govern { space, what }).is_some();
+        let decided = granted && self.devices[device].decided.len() > before;
         let out = matches!(what, Governance::RemoveMember { .. } | Governance::RemoveDevice { .. });
+        // Whoever leaves, or adopts what it wrote itself, need be no admin.
+        let own = out && other == device || matches!(what, Governance::Adopt { .. });
+        if decided && view.role < Some(Role::Admin) && !own {
+            let detail = format!("device {device} decides {what:?} as {:?}", view.role);
+            self.fail("rights", detail);
+        }
         if granted && out {
             self.see_removal(device, space, other);
         }
@@ -89,7 +97,7 @@ impl World {
         }
     }
 
-    fn let_all_in(&mut self, space: SpaceId, founder: usize) {
+    pub(super) fn let_all_in(&mut self, space: SpaceId, founder: usize) {
         let out: Vec<usize> = self
             .sharers(space)
             .into_iter()

@@ -88,10 +88,10 @@ impl World {
         let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok());
         // The wish that says it may still be on its way through the device.
         let said = self.scheme.presented.get(&(device, space)).copied().unwrap_or(0) + 1;
-        // Numbers of notes start from the clock: one that is set back goes back with them.
+        let before = self.sight.present.get(&(n, space, device)).copied().unwrap_or(0);
+        // Of a device whose clock was ahead before it started again, what it said then counts as the latest.
         let jumps = self.plan.faults.clock_jump_every_ms != NEVER;
-        let before = if jumps { None } else { self.sight.present.get(&(n, space, device)) };
-        let before = before.copied().unwrap_or(0);
+        let before = if jumps { 0 } else { before };
         let Some(number) = number.filter(|number| (before..=said).contains(number)) else {
             let device = device.short();
             let detail = format!(

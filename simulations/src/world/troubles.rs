@@ -118,7 +118,8 @@ impl World {
         let twins: Vec<usize> =
             (0..self.members()).filter(|n| self.devices[*n].lies.contains(&Lie::Fork)).collect();
         for device in twins {
-            let delay = self.plan.storm_ms / 4;
+            let late = self.plan.mischief.late_twin;
+            let delay = if late { self.plan.storm_ms - 1 } else { self.plan.storm_ms / 4 };
             self.after(delay, What::Upgrade { device });
         }
     }
@@ -377,7 +378,7 @@ impl World {
         }
         let others: Vec<usize> = (0..self.members()).filter(|far| *far != n).collect();
         for far in others.into_iter().filter(|far| far % 2 == 1) {
-            self.after(1, What::Dial { from: twin, to: far });
+            self.after(2, What::Dial { from: twin, to: far });
         }
     }
 

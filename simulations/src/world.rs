@@ -336,6 +336,7 @@ impl World {
         let end = self.now_ms + self.plan.heal_ms_max;
         self.run_until(end, Self::agreed);
         self.healed_at_ms = self.now_ms;
+        self.sample();
         if self.scene.is_none() {
             let rest = self.now_ms + REST_MS;
             self.run_until(rest, |_| false);

@@ -14,6 +14,9 @@ use super::faults::span;
 pub struct Scene {
     /// What the scenario calls itself.
     pub name: String,
+    /// What it shows, as the scenario says it.
+    #[serde(default)]
+    pub about: String,
     /// Where devices are.
     pub regions: Vec<String>,
     /// Ways between regions, row by row; within one on the diagonal.

@@ -93,8 +93,8 @@ impl Scenario {
             forks_min: self.expect.forks_min,
         };
         let regions = self.regions.iter().map(|region| region.name.clone()).collect();
-        let name = self.name.clone();
-        let scene = Scene { name, regions, ways, groups, spaces, occasions, expect };
+        let (name, about) = (self.name.clone(), self.about.clone());
+        let scene = Scene { name, about, regions, ways, groups, spaces, occasions, expect };
         let governs =
             scene.groups.iter().flat_map(|g| &g.work).any(|labour| labour.work == Work::Govern);
         Ok(Plan {

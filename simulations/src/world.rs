@@ -173,6 +173,8 @@ struct Device {
     received_bytes: u64,
     up_since: u64,
     cursor: usize,
+    /// Edits of a recorded trace it has typed.
+    typed: usize,
 }
 
 /// A world and everything in it.
@@ -568,6 +570,7 @@ impl Device {
             received_bytes: 0,
             up_since: 0,
             cursor: 0,
+            typed: 0,
         }
     }
 }

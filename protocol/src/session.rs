@@ -25,7 +25,8 @@ pub(crate) struct Session {
     pub claims: Vec<Claim>,
     /// What was claimed here, each with whether it stands for a space; others are padding.
     pub claimed: Vec<(Claim, bool)>,
-    pub shared: BTreeMap<SpaceId, Shared>,
+    /// Boxed, for a leaf of the map has room for eleven.
+    pub shared: BTreeMap<SpaceId, Box<Shared>>,
     pace: &'static Pace,
     rate: Rate,
     /// Run bytes sent to the peer.

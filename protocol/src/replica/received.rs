@@ -154,7 +154,7 @@ impl Replica {
             let ours_for = session.tag_of(session::claim(&space.secret, &ours, &theirs));
             if let (Some(tag_out), Some(tag_in)) = (ours_for, theirs_for) {
                 let shared = Shared::new((tag_out, tag_in), &space.secret, &ours, &theirs);
-                session.shared.insert(space.id, shared);
+                session.shared.insert(space.id, Box::new(shared));
                 session.dirty = true;
                 started.push(space.id);
             }

@@ -26,7 +26,8 @@ pub(crate) struct Session {
     pub claims: Vec<Claim>,
     /// What was claimed here, each with whether it stands for a space; others are padding.
     pub claimed: Vec<(Claim, bool)>,
-    pub shared: BTreeMap<SpaceId, Shared>,
+    /// Boxed, for a leaf of the map has room for eleven.
+    pub shared: BTreeMap<SpaceId, Box<Shared>>,
     /// Numbers for logs of spaces that are begun anew on this link, until they are.
     pub numbers: BTreeMap<SpaceId, Numbers>,
     pace: &'static Pace,

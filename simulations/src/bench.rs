@@ -162,8 +162,8 @@ pub fn measure(sizes: Sizes, say: &dyn Fn(&str)) -> Figures {
 /// How entries spread among 100, 1 000, … devices, up to so many.
 #[must_use]
 pub fn spreads(nodes_max: usize) -> Vec<Spread> {
-    let sizes = [100, 1_000, 10_000, 100_000].into_iter().filter(|nodes| *nodes <= nodes_max);
-    sizes.map(|nodes| spread(nodes, 1)).collect()
+    let sizes = [100, 1_000, 10_000, 100_000].into_iter().filter(|nodes| *nodes < nodes_max);
+    sizes.chain([nodes_max]).map(|nodes| spread(nodes, 1)).collect()
 }
 
 fn named(name: &str, kind: Kind, edit: Edit) -> ObjectEdit {

@@ -85,8 +85,8 @@ impl CrashDisk {
         let mut state = self.locked();
         let drawn = rng.next_u64();
         if !state.durable.is_empty() {
-            let at = usize::try_from(drawn).unwrap_or(0) % state.durable.len();
-            let key = state.durable.keys().nth(at).cloned();
+            let at = drawn % state.durable.len() as u64;
+            let key = state.durable.keys().nth(usize::try_from(at).unwrap_or(0)).cloned();
             state.rotten.extend(key);
         }
     }

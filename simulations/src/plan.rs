@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 mod faults;
 mod mischief;
 mod scene;
+mod trace;
 
 pub(crate) use faults::span;
 pub use faults::{CrashAt, Faults, NEVER};
@@ -20,6 +21,7 @@ pub use mischief::{Guest, Mischief};
 pub use scene::{
     Deed, Expect, Group, Labour, Lie, Occasion, Online, Scene, SpacePlan, Version, Way, Work,
 };
+pub use trace::{Patch, Trace};
 
 /// Everything a run depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

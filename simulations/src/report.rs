@@ -1,33 +1,34 @@
 //! A page about a run, or about two beside each other: one file, no script, nothing fetched from anywhere.
 //!
-//! The JSON of `run` in → HTML with inline SVG out. Written for somebody who has never seen one: each plot says what
-//! it shows and what to look for. Deliberately not here: measuring (`world/measure.rs`).
+//! The JSON of `run` in → HTML with inline SVG out. Written for somebody who has never seen one: what came of it and
+//! the totals first, then plots, each with a sentence on what it shows and what to look for (`report/drawings.rs`), then
+//! all numbers and the world it ran in. Deliberately not here: measuring (`world/measure.rs`).
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::figures::{Distribution, Figures, Sample};
+use crate::figures::Figures;
+use crate::plan::Plan;
 
+mod amounts;
+mod drawings;
 mod plot;
 
-use plot::{Axis, Line, bars, lines};
+use amounts::{bytes, grouped, short, time};
 
-/// Colours of the first and the second run; told apart by everybody.
-const COLOURS: [&str; 2] = ["#0b62a4", "#c8500a"];
+const STYLE: &str = include_str!("report/page.css");
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;\
-padding:0 1rem;color:#1c1c1c;background:#fff}h1{font-size:1.5rem;margin-bottom:0}h2{font-size:1.15rem;\
-margin:2.2rem 0 .2rem}p{margin:.3rem 0 .8rem}table{border-collapse:collapse;margin:.6rem 0}td,th{\
-padding:.25rem .9rem .25rem 0;text-align:left;border-bottom:1px solid #ddd;vertical-align:top}td.n{\
-text-align:right;font-variant-numeric:tabular-nums}pre{background:#f5f5f5;padding:.8rem;overflow-x:auto;\
-font-size:.85rem;white-space:pre-wrap}.ok{color:#17692b;font-weight:600}.bad{color:#a11212;font-weight:600}\
-.quiet{color:#5c5c5c}svg{max-width:100%;height:auto}";
+/// What two runs are called in short.
+const LETTERS: [&str; 2] = ["A", "B"];
 
 /// A run as its JSON tells it.
 struct Run<'a> {
     value: &'a Value,
     figures: Figures,
+    /// What was to happen; none if an older simulator wrote it in another form.
+    plan: Option<Plan>,
+    scenario: String,
     name: String,
 }
 
@@ -38,10 +39,12 @@ impl<'a> Run<'a> {
         )?;
         let figures = serde_json::from_value(figures.clone())
             .map_err(|error| format!("these are not the figures of a run: {error}"))?;
+        let plan = value.get("plan").and_then(|plan| serde_json::from_value(plan.clone()).ok());
         let name = value.pointer("/plan/scene/name").and_then(Value::as_str);
+        let scenario = name.unwrap_or("a run").to_owned();
         let seed = value.pointer("/plan/seed").and_then(Value::as_u64).unwrap_or(0);
-        let name = format!("{}, seed {seed}", name.unwrap_or("a run"));
-        Ok(Self { value, figures, name })
+        let name = format!("{scenario}, seed {seed}");
+        Ok(Self { value, figures, plan, scenario, name })
     }
 
     fn number(&self, field: &str) -> u64 {
@@ -73,10 +76,10 @@ pub fn page(run: &Value) -> Result<String, String> {
 /// That the JSON is not that of runs that were measured.
 pub fn comparison(one: &Value, other: &Value) -> Result<String, String> {
     let (one, other) = (Run::read(one)?, Run::read(other)?);
-    let title = if one.name == other.name {
-        format!("{}, twice", one.name)
+    let title = if one.scenario == other.scenario {
+        format!("{}, two runs", one.scenario)
     } else {
-        format!("{} beside {}", one.name, other.name)
+        format!("{} beside {}", one.scenario, other.scenario)
     };
     Ok(html(&title, &[one, other]))
 }
@@ -84,239 +87,267 @@ pub fn comparison(one: &Value, other: &Value) -> Result<String, String> {
 /// What is told of each run in numbers: a name, and the value.
 #[must_use]
 pub fn rows(run: &Value) -> Vec<(&'static str, u64)> {
-    Run::read(run).map(|run| numbers(&run)).unwrap_or_default()
+    let rows = Run::read(run).map(|run| numbers(&run)).unwrap_or_default();
+    rows.into_iter().map(|(name, value, _)| (name, value)).collect()
 }
 
-fn numbers(run: &Run<'_>) -> Vec<(&'static str, u64)> {
+fn most(values: &[u64]) -> u64 {
+    values.iter().max().copied().unwrap_or(0)
+}
+
+fn mean(values: &[u64]) -> u64 {
+    values.iter().sum::<u64>() / values.len().max(1) as u64
+}
+
+/// Every number of a run: its name, the value, and what it means.
+fn numbers(run: &Run<'_>) -> Vec<(&'static str, u64, &'static str)> {
     let figures = &run.figures;
-    let most = |bytes: &[u64]| bytes.iter().max().copied().unwrap_or(0);
-    let mean = |bytes: &[u64]| bytes.iter().sum::<u64>() / bytes.len().max(1) as u64;
     vec![
-        ("devices", figures.sent_bytes.len() as u64),
-        ("entries written", figures.entries_written),
-        ("delivery, median (ms)", figures.delivery_ms.p50),
-        ("delivery, 99 of 100 (ms)", figures.delivery_ms.p99),
-        ("delivery, last (ms)", figures.delivery_ms.max),
-        ("catching up, median (ms)", figures.catch_up_ms.p50),
-        ("catching up, last (ms)", figures.catch_up_ms.max),
-        ("agreed after the storm (ms)", run.number("healed_ms")),
-        ("frames sent", figures.frames_sent),
-        ("bytes sent by a device, mean", mean(&figures.sent_bytes)),
-        ("bytes sent by a device, most", most(&figures.sent_bytes)),
-        ("bytes on a disk, mean", mean(&figures.disk_bytes)),
-        ("bytes on a disk, most", most(&figures.disk_bytes)),
-        ("crashes", run.number("crashes")),
-        ("forks found", run.number("forks")),
-        ("events", run.number("events")),
+        ("devices", figures.sent_bytes.len() as u64, "members of one space or more"),
+        ("entries written", figures.entries_written, "an entry is one signed change"),
+        (
+            "delivery, median (ms)",
+            figures.delivery_ms.p50,
+            "from the writing of an entry until a device that was there all along shows it",
+        ),
+        ("delivery, 99 of 100 (ms)", figures.delivery_ms.p99, "all but the slowest hundredth"),
+        ("delivery, last (ms)", figures.delivery_ms.max, "the slowest of all"),
+        (
+            "catching up, median (ms)",
+            figures.catch_up_ms.p50,
+            "the same for devices that were away when it was written",
+        ),
+        ("catching up, last (ms)", figures.catch_up_ms.max, "the slowest of those"),
+        (
+            "agreed after the storm (ms)",
+            run.number("healed_ms"),
+            "until all show the same, once everything works",
+        ),
+        ("frames sent", figures.frames_sent, "messages between two devices"),
+        ("bytes sent by a device, mean", mean(&figures.sent_bytes), "all frames of the run"),
+        ("bytes sent by a device, most", most(&figures.sent_bytes), "by the busiest"),
+        ("bytes on a disk, mean", mean(&figures.disk_bytes), "keys and values, in the end"),
+        ("bytes on a disk, most", most(&figures.disk_bytes), "on the fullest"),
+        ("crashes", run.number("crashes"), "machines that died and started again"),
+        (
+            "forks found",
+            run.number("forks"),
+            "logs with two branches, as of a disk that was put back; each device that finds one counts",
+        ),
+        ("events", run.number("events"), "what happened in the simulated world, step by step"),
     ]
 }
 
 fn html(title: &str, runs: &[Run<'_>]) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>{0}</title><style>{STYLE}</style></head><body>\n\
-         <h1>{0}</h1>\n<p class=\"quiet\">Made by meshwork-sim: the production replication engine in a \
-         simulated world. The same scenario and seed give the same numbers everywhere.</p>\n",
+         content=\"width=device-width,initial-scale=1\"><title>{0}</title><style>{STYLE}</style></head>\
+         <body>\n<h1>{0}</h1>\n",
         escaped(title)
     );
+    about(&mut page, runs);
     for (n, run) in runs.iter().enumerate() {
         verdict(&mut page, run, runs.len() > 1, n);
     }
+    tiles(&mut page, runs);
+    page.push_str(
+        "<p class=\"soft\">An <b>entry</b> is one change, signed by the device that made it. For a \
+         while anything the scenario names may fail; then everything works again, and all must agree.</p>\n",
+    );
+    drawings::all(&mut page, runs);
     table(&mut page, runs);
-    deliveries(&mut page, runs);
-    loads(&mut page, runs);
+    page.push_str("<h2>The world it ran in</h2>\n");
     for run in runs {
-        let plan = run.value.get("plan").map(|plan| format!("{plan:#}")).unwrap_or_default();
-        let hash = run.value.get("trace_hash").and_then(Value::as_str).unwrap_or_default();
-        let _ = writeln!(
-            page,
-            "<details><summary>The whole plan of {}, as drawn (trace {})</summary><pre>{}</pre></details>",
-            escaped(&run.name),
-            escaped(hash.get(..16).unwrap_or(hash)),
-            escaped(&plan)
-        );
+        world(&mut page, run);
     }
-    page.push_str("</body></html>\n");
+    page.push_str(
+        "<p class=\"soft\">Made by meshwork-sim, which runs the production replication engine in a \
+         simulated world. The same scenario and seed give the same numbers on every machine.</p>\n\
+         </body></html>\n",
+    );
     page
 }
 
+fn about(page: &mut String, runs: &[Run<'_>]) {
+    let mut told: Vec<&str> = Vec::new();
+    for scene in runs.iter().filter_map(|run| run.plan.as_ref()?.scene.as_ref()) {
+        if !scene.about.is_empty() && !told.contains(&scene.about.as_str()) {
+            told.push(&scene.about);
+        }
+    }
+    for about in told {
+        let _ = writeln!(page, "<p class=\"about\">{}</p>", escaped(about));
+    }
+}
+
 fn verdict(page: &mut String, run: &Run<'_>, several: bool, n: usize) {
-    let failures = run.failures();
     let name = if several {
-        let colour = COLOURS[n % COLOURS.len()];
-        format!("<b style=\"color:{colour}\">{}</b>: ", escaped(&run.name))
+        let (letter, name) = (LETTERS[n % LETTERS.len()], escaped(&run.name));
+        format!("<p><span class=\"key run{n}\"></span><b>{letter}: {name}</b></p>")
     } else {
         String::new()
     };
+    let failures = run.failures();
     if failures.is_empty() {
-        let healed = run.number("healed_ms") as f64 / 1_000.0;
+        let healed = time(run.number("healed_ms"));
         let _ = writeln!(
             page,
-            "<p>{name}<span class=\"ok\">All agreed, nothing that was promised is lost.</span> Everybody \
-             held and showed the same {healed:.1} s after everything worked again.</p>"
+            "<div class=\"verdict good\">{name}<p><b class=\"word\">✓ All agreed, nothing that was \
+             promised is lost.</b> Every device held and showed the same {healed} after everything \
+             worked again.</p></div>"
         );
         return;
     }
-    let _ =
-        write!(page, "<p>{name}<span class=\"bad\">What must hold did not.</span></p>\n<table>");
+    let _ = write!(
+        page,
+        "<div class=\"verdict bad\">{name}<p><b class=\"word\">✗ What must hold did not.</b></p><dl>"
+    );
     for (invariant, detail) in failures {
-        let _ =
-            write!(page, "<tr><th>{}</th><td>{}</td></tr>", escaped(&invariant), escaped(&detail));
+        let _ = write!(page, "<dt>{}</dt><dd>{}</dd>", escaped(&invariant), escaped(&detail));
     }
-    page.push_str("</table>\n");
+    page.push_str("</dl></div>\n");
+}
+
+/// What one wants to know first, in a few words each.
+fn tiles(page: &mut String, runs: &[Run<'_>]) {
+    type Tile = (&'static str, fn(&Run<'_>) -> String, fn(&Run<'_>) -> String);
+    let tiles: [Tile; 8] = [
+        (
+            "devices",
+            |run| grouped(run.figures.sent_bytes.len() as u64),
+            |run| {
+                let spaces = run.plan.as_ref().map_or(0, |plan| plan.spaces);
+                let plural = if spaces == 1 { "" } else { "s" };
+                format!("in {} space{plural}", grouped(spaces as u64))
+            },
+        ),
+        (
+            "entries written",
+            |run| grouped(run.figures.entries_written),
+            |run| {
+                let ms = run.plan.as_ref().map_or(0, |plan| plan.storm_ms);
+                format!("in {} of the world", time(ms))
+            },
+        ),
+        (
+            "delivery, median",
+            |run| time(run.figures.delivery_ms.p50),
+            |run| format!("of {} deliveries", grouped(run.figures.delivery_ms.count)),
+        ),
+        (
+            "delivery, 99 of 100",
+            |run| time(run.figures.delivery_ms.p99),
+            |run| format!("the last after {}", time(run.figures.delivery_ms.max)),
+        ),
+        (
+            "agreed after",
+            |run| {
+                let fell_apart = run.failures().iter().any(|(what, _)| what == "convergence");
+                if fell_apart { "never".to_owned() } else { time(run.number("healed_ms")) }
+            },
+            |_| "once everything worked".to_owned(),
+        ),
+        (
+            "sent by all",
+            |run| bytes(run.figures.sent_bytes.iter().sum()),
+            |run| format!("in {} frames", grouped(run.figures.frames_sent)),
+        ),
+        (
+            "sent by a device",
+            |run| bytes(mean(&run.figures.sent_bytes)),
+            |run| format!("mean; the busiest {}", bytes(most(&run.figures.sent_bytes))),
+        ),
+        (
+            "stored by a device",
+            |run| bytes(mean(&run.figures.disk_bytes)),
+            |run| format!("mean; the fullest {}", bytes(most(&run.figures.disk_bytes))),
+        ),
+    ];
+    page.push_str("<div class=\"tiles\">\n");
+    for (name, value, note) in tiles {
+        let _ = write!(page, "<div class=\"tile\"><div class=\"name\">{name}</div>");
+        for (n, run) in runs.iter().enumerate() {
+            let (key, two) = match runs.len() {
+                1 => (String::new(), ""),
+                _ => (format!("<span class=\"key run{n}\"></span>"), " two"),
+            };
+            let (value, note) = (value(run), note(run));
+            let _ = write!(
+                page,
+                "<div class=\"value{two}\">{key}{value}</div><div class=\"note\">{note}</div>"
+            );
+        }
+        page.push_str("</div>\n");
+    }
+    page.push_str("</div>\n");
 }
 
 fn table(page: &mut String, runs: &[Run<'_>]) {
-    let columns: Vec<Vec<(&'static str, u64)>> = runs.iter().map(numbers).collect();
-    page.push_str("<h2>In numbers</h2>\n<table>");
+    let columns: Vec<_> = runs.iter().map(numbers).collect();
+    page.push_str("<h2>All numbers</h2>\n<div class=\"wide\"><table>");
     let Some(first) = columns.first() else { return };
-    if let [one, other] = runs {
-        let _ = write!(
-            page,
-            "<tr><th></th><th>{}</th><th>{}</th><th>change</th></tr>",
-            escaped(&one.name),
-            escaped(&other.name)
-        );
+    page.push_str("<tr><th>what</th>");
+    for n in 0..runs.len() {
+        match runs.len() {
+            1 => page.push_str("<th class=\"n\">value</th>"),
+            _ => {
+                let letter = LETTERS[n % LETTERS.len()];
+                let _ =
+                    write!(page, "<th class=\"n\"><span class=\"key run{n}\"></span>{letter}</th>");
+            }
+        }
     }
-    for (n, (name, _)) in first.iter().enumerate() {
+    page.push_str(if runs.len() > 1 { "<th class=\"n\">change</th></tr>\n" } else { "</tr>\n" });
+    for (n, (name, _, meaning)) in first.iter().enumerate() {
         let values: Vec<u64> = columns.iter().map(|column| column[n].1).collect();
-        let _ = write!(page, "<tr><td>{name}</td>");
+        let _ = write!(page, "<tr><td>{name}<div class=\"note\">{meaning}</div></td>");
         for value in &values {
             let _ = write!(page, "<td class=\"n\">{}</td>", grouped(*value));
         }
         if let [one, other] = values[..] {
-            let change = match (one, other) {
-                (one, other) if one == other => "–".to_owned(),
-                (0, _) => "new".to_owned(),
-                (one, other) => format!("{:+.1} %", (other as f64 / one as f64 - 1.0) * 100.0),
-            };
-            let _ = write!(page, "<td class=\"n\">{change}</td>");
+            let _ = write!(page, "<td class=\"n\">{}</td>", change(one, other));
         }
-        page.push_str("</tr>");
+        page.push_str("</tr>\n");
     }
-    page.push_str("</table>\n");
+    page.push_str("</table></div>\n");
 }
 
-/// A line for each run, of what is asked of its figures.
-fn each(runs: &[Run<'_>], of: impl Fn(&Figures) -> Vec<(f64, f64)>) -> Vec<Line> {
-    let line = |(n, run): (usize, &Run<'_>)| Line {
-        name: run.name.clone(),
-        colour: COLOURS[n % COLOURS.len()],
-        points: of(&run.figures),
-    };
-    runs.iter().enumerate().map(line).collect()
+/// How much more or less the second is.
+fn change(one: u64, other: u64) -> String {
+    let by = (other as f64 / one as f64 - 1.0) * 100.0;
+    match (one, other) {
+        (one, other) if one == other => "same".to_owned(),
+        (0, _) => "new".to_owned(),
+        (one, other) if other / one >= 10 => format!("× {}", short(other as f64 / one as f64)),
+        _ if by < 0.0 => format!("−{:.1} %", -by),
+        _ => format!("+{by:.1} %"),
+    }
 }
 
-/// A line for each run, of what is asked of each sample.
-fn sampled(runs: &[Run<'_>], title: &'static str, of: fn(&Sample) -> f64) -> String {
-    let lines_of = each(runs, |figures| {
-        figures.samples.iter().map(|it| (it.at_ms as f64 / 60_000.0, of(it))).collect()
-    });
-    lines(&TIME, &Axis { title, log: false }, &lines_of)
-}
-
-fn section(page: &mut String, title: &str, text: &str, svg: &str) {
-    let _ = writeln!(page, "<h2>{title}</h2>\n<p>{text}</p>\n{svg}");
-}
-
-const TIME: Axis = Axis { title: "minutes of the world", log: false };
-
-fn deliveries(page: &mut String, runs: &[Run<'_>]) {
-    let cdf = |of: &Distribution| {
-        let points = of.cdf.iter().map(|(value, share)| (*value as f64, share * 100.0));
-        points.collect::<Vec<_>>()
-    };
-    let ms = Axis {
-        title: "milliseconds after it was written; each mark is ten times the last",
-        log: true,
-    };
-    let percent = Axis { title: "% of deliveries", log: false };
-    section(
-        page,
-        "How soon an entry is everywhere",
-        "From the moment an entry was written until a device that was there all along shows it. Read it \
-         from the left: where the line reaches 50 %, half of all deliveries were done. A long flat end is \
-         who was cut off or had a bad link.",
-        &lines(&ms, &percent, &each(runs, |figures| cdf(&figures.delivery_ms))),
-    );
-    if runs.iter().any(|run| run.figures.catch_up_ms.count > 0) {
-        section(
+/// The world of a run: in words, and as data with which it can be run again.
+fn world(page: &mut String, run: &Run<'_>) {
+    let name = escaped(&run.name);
+    if let Some(plan) = &run.plan {
+        let _ = writeln!(
             page,
-            "How late it is for who was away",
-            "The same for devices that came back, or came for the first time, after the entry was written: \
-             mostly how long they were away.",
-            &lines(&ms, &percent, &each(runs, |figures| cdf(&figures.catch_up_ms))),
+            "<details><summary>Who is where, what they do, and what happens to them: {name}</summary>\
+             <pre>{}</pre></details>",
+            escaped(&plan.to_string())
         );
     }
-    section(
-        page,
-        "Who lags behind",
-        "Entries that the device furthest behind lacked, of those that are there. It rises while links are \
-         cut and must fall to nothing in the end.",
-        &sampled(runs, "entries", |it| it.behind_max as f64),
-    );
-}
-
-fn loads(page: &mut String, runs: &[Run<'_>]) {
-    section(
-        page,
-        "Who is there",
-        "Devices that are on, from time to time.",
-        &sampled(runs, "devices", |it| it.online as f64),
-    );
-    let sent = |(n, run): (usize, &Run<'_>)| {
-        let kilobytes = run.figures.sent_bytes.iter().map(|bytes| *bytes as f64 / 1_000.0);
-        let mut sorted: Vec<f64> = kilobytes.collect();
-        sorted.sort_by(|a, b| b.total_cmp(a));
-        (COLOURS[n % COLOURS.len()], sorted)
-    };
-    section(
-        page,
-        "What each device sends",
-        "Kilobytes of frames that each device sent in the whole run, those that sent most first. A steep \
-         start means that few carry the load of all.",
-        &bars(
-            "devices, by what they sent",
-            "kB",
-            &runs.iter().enumerate().map(sent).collect::<Vec<_>>(),
-        ),
-    );
-    let rate = |pair: &[Sample]| {
-        let [before, now] = pair else { return None };
-        let seconds = now.at_ms.saturating_sub(before.at_ms) as f64 / 1_000.0;
-        let bytes = now.sent_bytes.saturating_sub(before.sent_bytes) as f64;
-        (seconds > 0.0).then(|| (now.at_ms as f64 / 60_000.0, bytes / 1_000.0 / seconds))
-    };
-    section(
-        page,
-        "What is sent over time",
-        "Kilobytes that all devices together sent each second.",
-        &lines(
-            &TIME,
-            &Axis { title: "kB/s", log: false },
-            &each(runs, |figures| figures.samples.windows(2).filter_map(rate).collect()),
-        ),
-    );
-    section(
-        page,
-        "What is stored",
-        "Kilobytes of keys and values on a disk, mean over all devices: entries, what was decided about \
-         members, and what objects look like.",
-        &sampled(runs, "kB on a disk", |it| it.disk_bytes_mean as f64 / 1_000.0),
-    );
-}
-
-/// A number with thin spaces between thousands.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
+    let hash = run.value.get("trace_hash").and_then(Value::as_str).unwrap_or_default();
+    let mut plan = run.value.get("plan").cloned().unwrap_or_default();
+    // What was typed lies in the run's JSON; here it would be most of the page.
+    if let Some(scene) = plan.get_mut("scene").and_then(Value::as_object_mut) {
+        scene.remove("traces");
     }
-    text
+    let _ = writeln!(
+        page,
+        "<details><summary>The same as data: {name}</summary><p>Trace {}: equal for equal plans, on \
+         every machine.</p><pre>{}</pre></details>",
+        escaped(hash.get(..16).unwrap_or(hash)),
+        escaped(&plan.to_string())
+    );
 }
 
 /// Text that means itself in HTML.
@@ -346,7 +377,9 @@ mod tests {
         assert!(page.matches("<svg").count() >= 6);
         assert!(page.contains("All agreed"));
         let p99 = value.pointer("/figures/delivery_ms/p99").unwrap().as_u64().unwrap();
-        let row = format!("99 of 100 (ms)</td><td class=\"n\">{}</td>", grouped(p99));
+        let meaning = "all but the slowest hundredth";
+        let row =
+            format!("<div class=\"note\">{meaning}</div></td><td class=\"n\">{}", grouped(p99));
         assert!(page.contains(&row), "{row}");
     }
 
@@ -354,8 +387,12 @@ mod tests {
     fn two_runs_are_told_apart_and_a_run_that_was_not_measured_is_refused() {
         let (one, other) = (run("lan-of-3", 1), run("lan-of-3", 2));
         let page = comparison(&one, &other).unwrap();
-        assert!(COLOURS.iter().all(|colour| page.contains(colour)));
-        assert!(page.contains("change</th>"));
+        assert!(page.contains("line l0") && page.contains("line l1"));
+        assert!(page.contains("A: ") && page.contains("B: ") && page.contains("change</th>"));
+        assert_eq!(
+            [change(5, 5), change(0, 1), change(4, 3), change(4, 5), change(2, 30)],
+            ["same", "new", "−25.0 %", "+25.0 %", "× 15"]
+        );
         assert!(super::page(&Value::Null).is_err());
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 mod draw;
 mod file;
+mod recorded;
 pub mod regions;
 mod units;
 
@@ -45,14 +46,13 @@ pub const SHIPPED: &[(&str, &str)] = &[
 ];
 
 impl Scenario {
-    /// Reads a scenario; `name` is what errors call its file.
+    /// Reads a scenario; `name` is what errors call its file. Traces it names are not read: `load` does that.
     ///
     /// # Errors
     /// What is wrong, with its line, and what would have been right.
     pub fn read(name: &str, text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
+            let line = line(text, error.span().map_or(0, |span| span.start));
             let message = error.message().replace('\n', ", ");
             let hint = hint(&message);
             format!("{name} line {line}: {message}{hint}")
@@ -71,8 +71,15 @@ impl Scenario {
             let known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
             format!("cannot read the scenario {name}: {error}; shipped are: {}", known.join(", "))
         })?;
-        Self::read(name, &text)
+        let mut scenario = Self::read(name, &text)?;
+        scenario.read_traces(name, &text)?;
+        Ok(scenario)
     }
+}
+
+/// The line in which a byte of a text lies.
+fn line(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or_default().matches('\n').count() + 1
 }
 
 /// A word on the mistakes that are made most.

@@ -149,6 +149,7 @@ pub struct Swarm {
     queue: BinaryHeap<Reverse<Next>>,
     numbers: u64,
     serials: u64,
+    events: u64,
     now_ms: u64,
     rng: ChaCha8Rng,
     /// Frames lost, of a thousand.
@@ -177,6 +178,7 @@ impl Swarm {
             queue: BinaryHeap::new(),
             numbers: 0,
             serials: 0,
+            events: 0,
             now_ms: 1_000_000,
             rng: ChaCha8Rng::seed_from_u64(seed),
             loss_per_mille: 0,
@@ -265,6 +267,12 @@ impl Swarm {
         self.fates.get(&(log, seq))
     }
 
+    /// What has happened so far, in number.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
     /// The time, in milliseconds.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
@@ -351,6 +359,7 @@ impl Swarm {
         while self.queue.peek().is_some_and(|Reverse(next)| next.at_ms <= end_ms) {
             let Some(Reverse(Next { at_ms: at, due, .. })) = self.queue.pop() else { break };
             self.now_ms = at;
+            self.events += 1;
             match due {
                 Due::AtLink { node, peer, serial, what } => self.at_link(node, peer, serial, what),
                 Due::Dialled { from, to } => self.connect(from, to),

@@ -174,6 +174,8 @@ struct Device {
     received_bytes: u64,
     up_since: u64,
     cursor: usize,
+    /// Edits of a recorded trace it has typed.
+    typed: usize,
 }
 
 /// A world and everything in it.
@@ -342,6 +344,7 @@ impl World {
         let end = self.now_ms + self.plan.heal_ms_max;
         self.run_until(end, Self::agreed);
         self.healed_at_ms = self.now_ms;
+        self.sample();
         if self.scene.is_none() {
             let rest = self.now_ms + REST_MS;
             self.run_until(rest, |_| false);
@@ -577,6 +580,7 @@ impl Device {
             received_bytes: 0,
             up_since: 0,
             cursor: 0,
+            typed: 0,
         }
     }
 }

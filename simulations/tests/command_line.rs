@@ -93,3 +93,60 @@ fn a_scenario_that_is_wrong_is_refused_with_its_line() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("lan-of-3"));
 }
+
+/// A trace in which somebody writes words and takes some of them back.
+fn recorded() -> String {
+    let word = |n: usize| format!("{{\"patches\": [[{}, {}, \"word {n} \"]]}}", n * 5, n % 4);
+    let typed: Vec<String> = (0..300).map(word).collect();
+    format!("{{\"startContent\": \"\", \"txns\": [\n{}\n]}}", typed.join(",\n"))
+}
+
+const TYPED: &str = "name = \"a\"\nabout = \"b\"\nsafety = \"30 s\"\nliveness = \"1 min\"\n\
+    [[region]]\nname = \"here\"\n[[group]]\nname = \"all\"\ncount = 3\nregion = \"here\"\n\
+    work = [{ kind = \"typing\", every = \"1 s\", trace = \"typed.json\" }]\n\
+    [[space]]\nof = [\"all\"]\n";
+
+#[test]
+fn recorded_typing_is_typed_again_packed_or_not_and_a_saved_run_needs_no_file() {
+    let folder = Folder::new("typed");
+    let scenario = folder.0.join("in/a.toml");
+    std::fs::create_dir(folder.0.join("in")).unwrap();
+    std::fs::write(&scenario, TYPED).unwrap();
+    std::fs::write(folder.0.join("in/typed.json"), recorded()).unwrap();
+    let output = sim(&["run", "in/a.toml", "--json", "--report", "a.html"], &folder.0);
+    let run = json(&output);
+    assert!(output.status.success(), "{run}");
+    assert!(run["granted"].as_u64().unwrap() > 100);
+    assert_eq!(run["plan"]["scene"]["traces"][0].as_array().unwrap().len(), 300);
+    let page = std::fs::read_to_string(folder.0.join("a.html")).unwrap();
+    assert!(!page.contains("word 299"), "the page tells the plan without what was typed");
+    let packed = std::fs::File::create(folder.0.join("in/typed.json.gz")).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, recorded().as_bytes()).unwrap();
+    packed.finish().unwrap();
+    std::fs::write(&scenario, TYPED.replace("typed.json", "typed.json.gz")).unwrap();
+    let again = json(&sim(&["run", "in/a.toml", "--json"], &folder.0));
+    assert_eq!(again["trace_hash"], run["trace_hash"]);
+    std::fs::write(&scenario, TYPED.replace(", trace = \"typed.json\"", "")).unwrap();
+    let made_up = json(&sim(&["run", "in/a.toml", "--json"], &folder.0));
+    assert_ne!(made_up["trace_hash"], run["trace_hash"]);
+}
+
+#[test]
+fn a_trace_that_is_missing_or_none_is_refused_with_its_line() {
+    let folder = Folder::new("untyped");
+    let run = |scenario: &str| {
+        std::fs::write(folder.0.join("a.toml"), scenario).unwrap();
+        let output = sim(&["run", "a.toml"], &folder.0);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let told = run(TYPED);
+    assert!(told.contains("a.toml line 11: cannot read the trace typed.json: "), "{told}");
+    std::fs::write(folder.0.join("typed.json"), recorded().replacen("\"word 0 \"", "7", 1))
+        .unwrap();
+    let told = run(TYPED);
+    assert!(told.contains("a.toml line 11: ") && told.contains("at line 2 column"), "{told}");
+    let told = run(&TYPED.replace("\"typing\"", "\"count\""));
+    assert!(told.contains("means nothing for work of the kind Count"), "{told}");
+}

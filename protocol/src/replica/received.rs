@@ -151,7 +151,7 @@ impl Replica {
             if let (Some(tag_out), Some(tag_in)) = (ours_for, theirs_for) {
                 let mut shared = Shared::new((tag_out, tag_in), &space.secret, &ours, &theirs);
                 shared.numbers = session.numbers.remove(&space.id).unwrap_or_default();
-                session.shared.insert(space.id, shared);
+                session.shared.insert(space.id, Box::new(shared));
                 session.dirty = true;
                 started.push(space.id);
             }

@@ -165,7 +165,7 @@ impl Replica {
         }
         session.dirty = true;
         for shared in session.shared.values_mut() {
-            let Shared { unacked, progress, due, .. } = shared;
+            let Shared { unacked, progress, due, .. } = &mut **shared;
             unacked.retain(|log| {
                 let Some(progress) = progress.get_mut(log) else { return false };
                 let stalled = progress.moved.plus_ms(limits::RESEND_AFTER_MS) <= now

@@ -111,7 +111,7 @@ impl Replica {
     /// What has come so far of syncing each space over a link.
     pub(super) fn syncs(&self, session: &Session) -> Vec<SyncView> {
         let sync = |(id, shared)| Some(sync_of(self.spaces.get(id)?, session, shared));
-        session.shared.iter().filter_map(sync).collect()
+        session.shared.iter().map(|(id, shared)| (id, &**shared)).filter_map(sync).collect()
     }
 
     /// Tells, and remembers, what came of a link that is over.

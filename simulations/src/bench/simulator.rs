@@ -96,7 +96,7 @@ fn trivial() -> f64 {
 }
 
 /// Resident memory of this process in bytes, as Linux tells it.
-fn resident() -> u64 {
+pub(super) fn resident() -> u64 {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kb = line.and_then(|line| line.trim().strip_suffix("kB")).map(str::trim);

@@ -4,8 +4,11 @@
 //! join by the tickets of a few, settle, and then some of them write; in the end frames are lost while devices
 //! come and go.
 
+use std::time::Instant;
+
 use serde::Serialize;
 
+use super::simulator::resident;
 use crate::swarm::Swarm;
 
 /// Devices whose tickets the others join by.
@@ -57,6 +60,12 @@ pub struct Spread {
     /// The same while one frame of a hundred is lost and one device of a thousand dies and another starts
     /// each second.
     pub churn: Churn,
+    /// What happened in all.
+    pub events: u64,
+    /// Seconds of wall time.
+    pub wall_s: f64,
+    /// Resident memory beyond that before, for each device, in bytes, once all have joined; 0 where it cannot be told.
+    pub bytes_per_device: u64,
 }
 
 /// How entries spread while frames are lost and devices come and go, to those that are there throughout.
@@ -79,10 +88,12 @@ pub struct Churn {
 /// Lets entries of some authors spread among so many devices.
 #[must_use]
 pub fn spread(nodes: usize, seed: u64) -> Spread {
+    let (began, before) = (Instant::now(), resident());
     let mut swarm = Swarm::new(seed, AUTHORS);
     let joined_ms = (nodes as u64 * 1_000 / JOINS_PER_S).max(JOIN_MS_MIN);
     swarm.join(nodes, joined_ms, CONTACTS);
     swarm.run_until(swarm.now_ms() + SETTLE_MS);
+    let bytes_per_device = resident().saturating_sub(before) / nodes.max(1) as u64;
     swarm.choose_authors();
     let first = write(&mut swarm, 1, false);
     write(&mut swarm, WARM_UP - 1, false);
@@ -113,6 +124,9 @@ pub fn spread(nodes: usize, seed: u64) -> Spread {
             missed: stormy.missed,
             parts: swarm.parts(),
         },
+        events: swarm.events(),
+        wall_s: began.elapsed().as_secs_f64(),
+        bytes_per_device,
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::faults::span;
+use super::trace::Trace;
 
 /// Devices in places, with work to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +15,9 @@ use super::faults::span;
 pub struct Scene {
     /// What the scenario calls itself.
     pub name: String,
+    /// What it shows, as the scenario says it.
+    #[serde(default)]
+    pub about: String,
     /// Where devices are.
     pub regions: Vec<String>,
     /// Ways between regions, row by row; within one on the diagonal.
@@ -26,6 +30,9 @@ pub struct Scene {
     pub occasions: Vec<Occasion>,
     /// What is to come of it.
     pub expect: Expect,
+    /// Recorded typing that people type again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<Trace>,
 }
 
 /// The way between two devices: a stream that loses nothing, since the transport sends again.
@@ -162,6 +169,9 @@ pub enum Work {
     Typing {
         /// Texts that people share.
         texts: u64,
+        /// Which of the scene's traces is typed; none: made up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trace: Option<usize>,
     },
     /// Values put and now and then removed under so many keys.
     KeyValue {
@@ -336,6 +346,16 @@ impl Scene {
             return near || !of_a.nat;
         }
         !(of_a.nat && of_b.nat)
+    }
+
+    /// Which one a device is of those who type a trace, and how many they are.
+    #[must_use]
+    pub fn typist(&self, device: usize, trace: usize) -> (usize, usize) {
+        let types = |labour: &Labour| matches!(labour.work, Work::Typing { trace: Some(typed), .. } if typed == trace);
+        let typing = self.groups.iter().filter(|group| group.work.iter().any(types));
+        typing.fold((0, 0), |(before, all), group| {
+            (before + device.saturating_sub(group.first).min(group.count), all + group.count)
+        })
     }
 
     /// The way between two devices.

@@ -1,178 +1,277 @@
-//! Plots as SVG: lines with axes, and bars.
+//! Plots as SVG. Colours and letters come from the page's style, so that they follow light, dark and narrow screens;
+//! marks are so far apart that the large letters of a phone do not touch.
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 800.0;
-const HEIGHT: f64 = 276.0;
-const LEFT: f64 = 70.0;
-const RIGHT: f64 = 30.0;
-const TOP: f64 = 42.0;
-const BOTTOM: f64 = 44.0;
+use super::amounts::{bytes, short};
 
-/// What an axis shows, and whether each mark is ten times the last.
+const WIDTH: f64 = 600.0;
+const HEIGHT: f64 = 316.0;
+const LEFT: f64 = 74.0;
+const RIGHT: f64 = 26.0;
+const TOP: f64 = 46.0;
+const BOTTOM: f64 = 58.0;
+/// Where what is above the plot is written.
+const HEAD: f64 = 20.0;
+const FLOOR: f64 = HEIGHT - BOTTOM;
+const EDGE: f64 = WIDTH - RIGHT;
+
+/// Times that are marked where an axis goes from milliseconds to weeks.
+const TIMES: [(f64, &str); 11] = [
+    (1.0, "1 ms"),
+    (10.0, "10 ms"),
+    (100.0, "100 ms"),
+    (1e3, "1 s"),
+    (1e4, "10 s"),
+    (6e4, "1 min"),
+    (6e5, "10 min"),
+    (3.6e6, "1 h"),
+    (2.16e7, "6 h"),
+    (8.64e7, "1 d"),
+    (8.64e8, "10 d"),
+];
+/// More names of marks than these do not fit beside each other.
+const NAMES_MAX: usize = 7;
+/// What is less than the most by more powers of ten does not matter.
+const DECADES_MAX: i32 = 6;
+
+/// What an axis shows.
 pub(super) struct Axis {
-    pub title: &'static str,
-    pub log: bool,
+    pub title: String,
+    pub marks: Marks,
 }
 
-/// Points, from left to right.
+/// How an axis is divided.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Marks {
+    /// Evenly, from nothing on.
+    Even,
+    /// The same where there are no halves.
+    Whole,
+    /// By times, in milliseconds, each mark several times the last.
+    Times,
+    /// By bytes, each mark ten times the last.
+    Bytes,
+    /// From nothing to a hundred.
+    Percent,
+}
+
+/// What is drawn of a run.
 pub(super) struct Line {
-    pub name: String,
-    pub colour: &'static str,
+    /// Its letter, where there are several.
+    pub letter: &'static str,
+    /// From left to right.
     pub points: Vec<(f64, f64)>,
+    /// Points that are named.
+    pub dots: Vec<(f64, f64, String)>,
+    /// Whether what is below it is filled.
+    pub filled: bool,
+}
+
+/// Something that happens at a place of the lower axis.
+pub(super) struct Moment {
+    pub at: f64,
+    pub what: String,
+    /// Whether it changes everything, and is named on the plot.
+    pub named: bool,
 }
 
 /// From values to places on the page.
 struct Scale {
-    log: bool,
-    least: f64,
-    most: f64,
+    /// Whether each mark is several times the last.
+    steep: bool,
+    /// Values that are marked, and their names.
+    marks: Vec<(f64, String)>,
+    /// The value at the far end.
+    last: f64,
     from: f64,
     to: f64,
 }
 
 impl Scale {
     fn of(axis: &Axis, values: impl Iterator<Item = f64>, from: f64, to: f64) -> Self {
-        let most = values.fold(0.0, f64::max);
-        if axis.log {
-            let most = 10_f64.powf(most.max(10.0).log10().ceil());
-            return Self { log: true, least: 1.0, most, from, to };
+        let (mut least, mut most) = (f64::MAX, 0.0_f64);
+        for value in values {
+            (least, most) = (least.min(value), most.max(value));
         }
-        let step = step(most.max(1.0));
-        Self { log: false, least: 0.0, most: (most.max(1.0) / step).ceil() * step, from, to }
+        let marks = match axis.marks {
+            Marks::Times => {
+                let after = |value: f64| TIMES.iter().position(|(mark, _)| *mark >= value);
+                let last = after(most).unwrap_or(TIMES.len() - 1).max(1);
+                let before = TIMES.iter().rposition(|(mark, _)| *mark <= least.max(1.0));
+                let first = before.unwrap_or(0).min(last - 1);
+                TIMES[first..=last].iter().map(|(at, name)| (*at, (*name).to_owned())).collect()
+            }
+            Marks::Bytes => {
+                let last = most.max(10.0).log10().ceil() as i32;
+                let first =
+                    (least.max(1.0).log10().floor() as i32).clamp(last - DECADES_MAX, last - 1);
+                (first..=last)
+                    .map(|n| 10_u64.pow(n as u32))
+                    .map(|at| (at as f64, bytes(at)))
+                    .collect()
+            }
+            Marks::Percent => [0.0, 25.0, 50.0, 75.0, 100.0].map(|at| (at, short(at))).to_vec(),
+            Marks::Even | Marks::Whole => {
+                let most = if most > 0.0 { most } else { 1.0 };
+                let least = if axis.marks == Marks::Whole { 1.0 } else { 0.0 };
+                let step = step(most).max(least);
+                let count = (most / step).ceil() as u32;
+                (0..=count).map(|n| f64::from(n) * step).map(|at| (at, short(at))).collect()
+            }
+        };
+        let steep = matches!(axis.marks, Marks::Times | Marks::Bytes);
+        let last = marks.last().map_or(1.0, |(at, _): &(f64, String)| *at);
+        Self { steep, marks, last, from, to }
+    }
+
+    /// The same, but it ends where values do and not at a mark.
+    fn cut(mut self, most: f64) -> Self {
+        if !self.steep && most > 0.0 {
+            self.last = most;
+            self.marks.retain(|(at, _)| *at <= most);
+        }
+        self
     }
 
     fn place(&self, value: f64) -> f64 {
-        let share = if self.log {
-            value.max(self.least).log10() / self.most.log10()
+        let first = self.marks.first().map_or(0.0, |(at, _)| *at);
+        let last = self.last;
+        let share = if self.steep {
+            (value.max(first) / first).ln() / (last / first).ln()
         } else {
-            value / self.most
+            (value - first) / (last - first)
         };
-        self.from + (self.to - self.from) * share
+        self.from + (self.to - self.from) * share.min(1.0)
     }
 
-    fn marks(&self) -> Vec<f64> {
-        if self.log {
-            let decades = self.most.log10().round() as i32;
-            return (0..=decades).map(|n| 10_f64.powi(n)).collect();
-        }
-        let step = step(self.most);
-        let count = (self.most / step).round() as u32;
-        (0..=count).map(|n| f64::from(n) * step).collect()
+    /// Marks with their places; of too many only some are named.
+    fn named(&self) -> impl Iterator<Item = (f64, &str)> {
+        let every = self.marks.len().div_ceil(NAMES_MAX);
+        let last = self.marks.len() - 1;
+        self.marks.iter().enumerate().map(move |(n, (at, name))| {
+            let shown = (last - n).is_multiple_of(every);
+            (self.place(*at), if shown { name.as_str() } else { "" })
+        })
     }
 }
 
-/// A round step that divides up to a value into four to ten.
+/// A round step that divides up to a value into three to six.
 fn step(most: f64) -> f64 {
     let decade = 10_f64.powf((most / 5.0).log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|by| by * decade);
-    steps.into_iter().find(|step| most / step <= 8.0).unwrap_or(decade * 10.0)
+    let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|by| by * decade);
+    steps.into_iter().find(|step| most / step <= 5.001).unwrap_or(decade * 10.0)
 }
 
-fn number(value: f64) -> String {
-    match value {
-        v if v >= 1e6 => format!("{} M", round(v / 1e6)),
-        v if v >= 1e4 => format!("{} k", round(v / 1e3)),
-        v => round(v),
-    }
-}
-
-fn round(value: f64) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn frame(x: &Scale, y: &Scale, x_title: &str, y_title: &str, x_marks: bool) -> String {
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" \
-         font-family=\"system-ui,sans-serif\" font-size=\"12\" fill=\"#444\">"
-    );
-    let (right, floor) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-    for mark in y.marks() {
-        let at = y.place(mark);
+fn frame(svg: &mut String, x: &Scale, y: &Scale, x_title: &str, y_title: &str) {
+    for (at, name) in y.named() {
         let _ = write!(
             svg,
-            "<path d=\"M{LEFT} {at:.1}H{right}\" stroke=\"#e3e3e3\"/><text x=\"{:.1}\" y=\"{:.1}\" \
-             text-anchor=\"end\">{}</text>",
+            "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{EDGE}\"/><text x=\"{:.1}\" y=\"{:.1}\" \
+             text-anchor=\"end\">{name}</text>",
             LEFT - 8.0,
-            at + 4.0,
-            number(mark)
+            at + 5.0
         );
     }
-    for mark in x.marks().into_iter().filter(|_| x_marks) {
-        let at = x.place(mark);
+    for (at, name) in x.named() {
+        let anchor = if at > EDGE - 1.0 { "end" } else { "middle" };
+        let at_name = if at > EDGE - 1.0 { at + RIGHT - 6.0 } else { at };
         let _ = write!(
             svg,
-            "<path d=\"M{at:.1} {TOP}V{floor}\" stroke=\"#f0f0f0\"/><text x=\"{at:.1}\" y=\"{:.1}\" \
-             text-anchor=\"middle\">{}</text>",
-            floor + 16.0,
-            number(mark)
+            "<path class=\"grid\" d=\"M{at:.1} {TOP}V{FLOOR}\"/><text x=\"{at_name:.1}\" y=\"{:.1}\" \
+             text-anchor=\"{anchor}\">{name}</text>",
+            FLOOR + 24.0
         );
     }
     let _ = write!(
         svg,
-        "<path d=\"M{LEFT} {TOP}V{floor}H{right}\" fill=\"none\" stroke=\"#999\"/><text x=\"{:.1}\" \
-         y=\"{:.1}\" text-anchor=\"middle\">{x_title}</text><text x=\"{LEFT}\" y=\"{:.1}\">{y_title}</text>",
-        (LEFT + right) / 2.0,
+        "<path class=\"axis\" d=\"M{LEFT} {TOP}V{FLOOR}H{EDGE}\"/><text x=\"{:.1}\" y=\"{:.1}\" \
+         text-anchor=\"middle\">{x_title}</text><text x=\"6\" y=\"{HEAD}\">{y_title}</text>",
+        (LEFT + EDGE) / 2.0,
         HEIGHT - 8.0,
-        TOP - 10.0
     );
-    svg
 }
 
-/// Lines over two axes.
-pub(super) fn lines(x_axis: &Axis, y_axis: &Axis, lines: &[Line]) -> String {
-    let xs = lines.iter().flat_map(|line| line.points.iter().map(|(x, _)| *x));
-    let ys = lines.iter().flat_map(|line| line.points.iter().map(|(_, y)| *y));
-    let x = Scale::of(x_axis, xs, LEFT, WIDTH - RIGHT);
-    let y = Scale::of(y_axis, ys, HEIGHT - BOTTOM, TOP);
-    let mut svg = frame(&x, &y, x_axis.title, y_axis.title, true);
-    for (n, line) in lines.iter().enumerate() {
-        let mut path = String::new();
-        for (at, (px, py)) in line.points.iter().enumerate() {
-            let to = if at == 0 { 'M' } else { 'L' };
-            let _ = write!(path, "{to}{:.1} {:.1}", x.place(*px), y.place(*py));
-        }
-        let _ = write!(
-            svg,
-            "<path d=\"{path}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>",
-            line.colour
-        );
-        if lines.len() > 1 {
-            let name = super::escaped(&line.name);
+fn moments(svg: &mut String, x: &Scale, moments: &[Moment]) {
+    for moment in moments {
+        let (at, what) = (x.place(moment.at), super::escaped(&moment.what));
+        if !moment.named {
             let _ = write!(
                 svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{}\">{name}</text>",
-                WIDTH - RIGHT,
-                TOP - 28.0 + 15.0 * n as f64,
-                line.colour
+                "<path class=\"happens\" d=\"M{at:.1} {FLOOR}l-5 -8h10z\"><title>{what}</title></path>"
             );
+            continue;
         }
+        let (anchor, beside) = if at > WIDTH / 2.0 { ("end", 3.0) } else { ("start", -3.0) };
+        let _ = write!(
+            svg,
+            "<path class=\"moment\" d=\"M{at:.1} {TOP}V{FLOOR}\"/><text class=\"value\" x=\"{:.1}\" \
+             y=\"{:.1}\" text-anchor=\"{anchor}\">{what}</text>",
+            at + beside,
+            TOP - 6.0
+        );
     }
-    svg.push_str("</svg>");
-    svg
 }
 
-/// Bars beside each other, a set for each run.
-pub(super) fn bars(x_title: &str, y_title: &str, sets: &[(&'static str, Vec<f64>)]) -> String {
-    let linear = Axis { title: "", log: false };
-    let count = sets.iter().map(|(_, values)| values.len()).max().unwrap_or(0).max(1);
-    let x = Scale { log: false, least: 0.0, most: count as f64, from: LEFT, to: WIDTH - RIGHT };
-    let all = sets.iter().flat_map(|(_, values)| values.iter().copied());
-    let y = Scale::of(&linear, all, HEIGHT - BOTTOM, TOP);
-    let mut svg = frame(&x, &y, x_title, y_title, false);
-    let floor = HEIGHT - BOTTOM;
-    let room = (WIDTH - RIGHT - LEFT) / count as f64;
-    let width = (room * 0.86 / sets.len().max(1) as f64).min(60.0);
-    for (n, (colour, values)) in sets.iter().enumerate() {
-        let mut path = String::new();
-        for (at, value) in values.iter().enumerate() {
-            let left = x.place(at as f64) + room * 0.07 + width * n as f64;
-            let top = y.place(*value);
-            let _ = write!(path, "M{left:.1} {floor}V{top:.1}h{width:.2}V{floor}z");
-        }
-        let _ = write!(svg, "<path d=\"{path}\" fill=\"{colour}\"/>");
+fn line(svg: &mut String, x: &Scale, y: &Scale, n: usize, line: &Line) {
+    let mut path = String::new();
+    for (at, (px, py)) in line.points.iter().enumerate() {
+        let to = if at == 0 { 'M' } else { 'L' };
+        let _ = write!(path, "{to}{:.1} {:.1}", x.place(*px), y.place(*py));
     }
+    if let (true, Some(first), Some(last)) = (line.filled, line.points.first(), line.points.last())
+    {
+        let (first, last) = (x.place(first.0), x.place(last.0));
+        let _ = write!(svg, "<path class=\"f{n}\" d=\"{path}L{last:.1} {FLOOR}H{first:.1}z\"/>");
+    }
+    let _ = write!(svg, "<path class=\"line l{n}\" d=\"{path}\"/>");
+    for (px, py, name) in &line.dots {
+        let (px, py, name) = (x.place(*px), y.place(*py), super::escaped(name));
+        // Where it does not lie on the line, which rises to the right.
+        let left = px > WIDTH * 0.62;
+        let (anchor, beside, below) = if left { ("end", -9.0, -8.0) } else { ("start", 9.0, 22.0) };
+        let _ = write!(
+            svg,
+            "<circle class=\"d{n}\" cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"5\"/><text class=\"value\" \
+             x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{name}</text>",
+            px + beside,
+            py + below
+        );
+    }
+    if !line.letter.is_empty() {
+        let at = EDGE - 84.0 + 48.0 * n as f64;
+        let _ = write!(
+            svg,
+            "<path class=\"line l{n}\" d=\"M{at:.1} {0:.1}h16\"/><text class=\"t{n}\" x=\"{1:.1}\" \
+             y=\"{HEAD}\">{2}</text>",
+            HEAD - 5.0,
+            at + 19.0,
+            line.letter
+        );
+    }
+}
+
+/// Lines over two axes, and what happened on the way; `says` is read to those who do not see it.
+pub(super) fn plot(
+    says: &str,
+    (x_axis, y_axis): (&Axis, &Axis),
+    lines: &[Line],
+    happened: &[Moment],
+) -> String {
+    let xs = lines.iter().flat_map(|line| line.points.iter().map(|(x, _)| *x));
+    let ys = lines.iter().flat_map(|line| line.points.iter().map(|(_, y)| *y));
+    let most = xs.clone().fold(0.0, f64::max);
+    let x = Scale::of(x_axis, xs, LEFT, EDGE).cut(most);
+    let y = Scale::of(y_axis, ys, FLOOR, TOP);
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+        super::escaped(says)
+    );
+    frame(&mut svg, &x, &y, &x_axis.title, &y_axis.title);
+    for (n, one) in lines.iter().enumerate() {
+        line(&mut svg, &x, &y, n, one);
+    }
+    moments(&mut svg, &x, happened);
     svg.push_str("</svg>");
     svg
 }
@@ -181,20 +280,39 @@ pub(super) fn bars(x_title: &str, y_title: &str, sets: &[(&'static str, Vec<f64>
 mod tests {
     use super::*;
 
+    fn scale(marks: Marks, values: &[f64]) -> Scale {
+        Scale::of(&Axis { title: String::new(), marks }, values.iter().copied(), 0.0, 100.0)
+    }
+
     #[test]
     fn marks_are_round_and_cover_what_is_shown() {
-        for most in [0.3, 1.0, 7.0, 93.0, 100.0, 12_345.0] {
-            let axis = Axis { title: "", log: false };
-            let scale = Scale::of(&axis, std::iter::once(most), 0.0, 100.0);
-            let marks = scale.marks();
-            assert!((3..=9).contains(&marks.len()), "{most}: {marks:?}");
-            assert!(marks.last().is_some_and(|last| *last >= most));
-            assert!(scale.place(most) <= 100.0);
+        for most in [0.003, 0.3, 1.0, 7.0, 93.0, 100.0, 12_345.0] {
+            let scale = scale(Marks::Even, &[most]);
+            assert!((3..=7).contains(&scale.marks.len()), "{most}: {:?}", scale.marks);
+            assert!(scale.marks.last().is_some_and(|(last, _)| *last >= most));
+            assert!((0.0..=100.0).contains(&scale.place(most)));
         }
-        let axis = Axis { title: "", log: true };
-        let scale = Scale::of(&axis, std::iter::once(4_000.0), 0.0, 100.0);
-        assert_eq!(scale.marks(), [1.0, 10.0, 100.0, 1_000.0, 10_000.0]);
-        assert!((scale.place(100.0) - 50.0).abs() < 1e-9);
-        assert_eq!((number(25_000.0), number(0.5)), ("25 k".to_owned(), "0.5".to_owned()));
+        let cut = scale(Marks::Even, &[3.1]).cut(3.1);
+        assert_eq!((cut.marks.len(), cut.place(3.1)), (4, 100.0));
+        let empty = scale(Marks::Even, &[]);
+        assert!(empty.marks.len() > 2 && empty.place(0.0) == 0.0);
+    }
+
+    #[test]
+    fn times_are_marked_from_below_the_shortest_to_beyond_the_longest() {
+        let times = scale(Marks::Times, &[34.0, 4_000.0]);
+        let names: Vec<&str> = times.marks.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["10 ms", "100 ms", "1 s", "10 s"]);
+        assert!((times.place(100.0) - 100.0 / 3.0).abs() < 1e-9);
+        for values in [&[0.0, 0.0][..], &[1e12, 2e12], &[]] {
+            let times = scale(Marks::Times, values);
+            assert!(times.marks.len() >= 2);
+            assert!(values.iter().all(|value| (0.0..=100.0).contains(&times.place(*value))));
+        }
+        let sent = scale(Marks::Bytes, &[0.0, 2_500.0, 3e5]);
+        assert_eq!(sent.marks.first().map(|(_, name)| name.as_str()), Some("1\u{a0}B"));
+        assert_eq!(sent.marks.last().map(|(_, name)| name.as_str()), Some("1\u{a0}MB"));
+        let long = scale(Marks::Times, &[1.0, 1e8]);
+        assert!(long.named().filter(|(_, name)| !name.is_empty()).count() <= NAMES_MAX);
     }
 }

@@ -7,8 +7,8 @@ use super::file::{Deeds, EventOf, FaultsOf, GroupOf, Kind, OnlineOf, Scenario, W
 use super::regions;
 use super::units::{Drawn, Span};
 use crate::plan::{
-    Deed, Expect, Faults, Group, Labour, NEVER, Occasion, Online, Plan, Scene, SpacePlan, Version,
-    Way, Work,
+    Deed, Expect, Faults, Group, Labour, NEVER, Occasion, Online, Plan, Scene, SpacePlan, Trace,
+    Version, Way, Work,
 };
 
 /// Ways within a region of which nothing is said.
@@ -75,7 +75,7 @@ impl Scenario {
         };
         let mut open = Seed { rng, divisor, count_max: count_max.unwrap_or(usize::MAX) };
         let ways = self.ways(&mut open)?;
-        let groups = self.groups(&mut open)?;
+        let (groups, traces) = self.groups(&mut open)?;
         let spaces = self.spaces(&groups)?;
         let mut occasions = Vec::new();
         for event in &self.events {
@@ -93,8 +93,8 @@ impl Scenario {
             forks_min: self.expect.forks_min,
         };
         let regions = self.regions.iter().map(|region| region.name.clone()).collect();
-        let name = self.name.clone();
-        let scene = Scene { name, regions, ways, groups, spaces, occasions, expect };
+        let (name, about) = (self.name.clone(), self.about.clone());
+        let scene = Scene { name, about, regions, ways, groups, spaces, occasions, expect, traces };
         let governs =
             scene.groups.iter().flat_map(|g| &g.work).any(|labour| labour.work == Work::Govern);
         Ok(Plan {
@@ -182,17 +182,19 @@ impl Scenario {
         Some((ms, ms + ms / 10 + 1))
     }
 
-    fn groups(&self, open: &mut Seed) -> Result<Vec<Group>, String> {
+    /// The groups, and the traces that are typed in them.
+    fn groups(&self, open: &mut Seed) -> Result<(Vec<Group>, Vec<Trace>), String> {
         let mut groups: Vec<Group> = Vec::new();
+        let named: Vec<&String> = self.traces.keys().collect();
         for group in &self.groups {
             let first = groups.iter().map(|group| group.count).sum();
             if groups.iter().any(|known| known.name == group.name) {
                 return Err(format!("two groups are called `{}`", group.name));
             }
             let region = self.region(&group.region)?;
-            groups.push(one_group(group, first, region, open)?);
+            groups.push(one_group(group, (first, region), &named, open)?);
         }
-        Ok(groups)
+        Ok((groups, self.traces.values().cloned().collect()))
     }
 
     fn spaces(&self, groups: &[Group]) -> Result<Vec<SpacePlan>, String> {
@@ -324,7 +326,12 @@ fn way(of: WayOf, (least, most): (u64, u64), open: &mut Seed) -> Way {
     }
 }
 
-fn one_group(of: &GroupOf, first: usize, region: usize, open: &mut Seed) -> Result<Group, String> {
+fn one_group(
+    of: &GroupOf,
+    (first, region): (usize, usize),
+    traces: &[&String],
+    open: &mut Seed,
+) -> Result<Group, String> {
     let count = open.count(of.count);
     if count == 0 {
         return Err(format!("the group `{}` is of nobody", of.name));
@@ -347,7 +354,7 @@ fn one_group(of: &GroupOf, first: usize, region: usize, open: &mut Seed) -> Resu
     };
     let mut work = Vec::new();
     for labour in &of.work {
-        work.push(one_labour(labour, open)?);
+        work.push(one_labour(labour, traces, open)?);
     }
     Ok(Group {
         name: of.name.clone(),
@@ -366,7 +373,7 @@ fn one_group(of: &GroupOf, first: usize, region: usize, open: &mut Seed) -> Resu
     })
 }
 
-fn one_labour(of: &WorkOf, open: &mut Seed) -> Result<Labour, String> {
+fn one_labour(of: &WorkOf, traces: &[&String], open: &mut Seed) -> Result<Labour, String> {
     let takes = |what: &str, given: bool, takes: &[Kind]| {
         if given && !takes.contains(&of.kind) {
             return Err(format!("`{what}` means nothing for work of the kind {:?}", of.kind));
@@ -374,11 +381,20 @@ fn one_labour(of: &WorkOf, open: &mut Seed) -> Result<Labour, String> {
         Ok(())
     };
     takes("texts", of.texts.is_some(), &[Kind::Typing])?;
+    takes("trace", of.trace.is_some(), &[Kind::Typing])?;
     takes("keys", of.keys.is_some(), &[Kind::KeyValue])?;
     takes("bytes", of.bytes.is_some(), &[Kind::KeyValue, Kind::Presence])?;
+    let trace = match &of.trace {
+        None => None,
+        Some(named) => {
+            let place = traces.iter().position(|path| *path == named.as_ref());
+            let unread = || format!("the trace {} was not read: load the file", named.as_ref());
+            Some(place.ok_or_else(unread)?)
+        }
+    };
     let work = match of.kind {
         Kind::Mixed => Work::Mixed,
-        Kind::Typing => Work::Typing { texts: open.number_or(of.texts, 1) },
+        Kind::Typing => Work::Typing { texts: open.number_or(of.texts, 1), trace },
         Kind::KeyValue => Work::KeyValue {
             keys: open.number_or(of.keys, 100),
             bytes: open.number_or(of.bytes, 40),

@@ -1,9 +1,12 @@
 //! The schema of scenario files.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::units::{Drawn, Span};
-use crate::plan::{Lie, Version};
+use crate::plan::{Lie, Trace, Version};
 
 /// A scenario as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,6 +42,9 @@ pub struct Scenario {
     /// The same, smaller: for a test that runs all scenarios.
     #[serde(default)]
     pub(super) small: Small,
+    /// The traces it names, once they have been read.
+    #[serde(skip)]
+    pub(super) traces: BTreeMap<String, Trace>,
 }
 
 /// A place in which devices are near each other.
@@ -135,6 +141,8 @@ pub(super) struct WorkOf {
     pub(super) kind: Kind,
     pub(super) every: Drawn<Span>,
     pub(super) texts: Option<Drawn<u64>>,
+    /// A file of recorded typing, found from where the scenario lies.
+    pub(super) trace: Option<Spanned<String>>,
     pub(super) keys: Option<Drawn<u64>>,
     pub(super) bytes: Option<Drawn<u64>>,
 }

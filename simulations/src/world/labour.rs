@@ -1,6 +1,6 @@
 //! What people do: edits of a storm, and the work that a scene gives its devices.
 //!
-//! Typing is made up: words letter by letter in bursts, slips taken back, a jump of the cursor before each burst. It
+//! Typing is a recorded trace where the scenario names one. Else it is made up: words letter by letter in bursts, slips taken back, a jump of the cursor before each burst. It
 //! has the shape of recorded keystrokes (short pauses within, long ones between), not their content.
 
 use std::collections::BTreeMap;
@@ -128,9 +128,12 @@ impl World {
         let drawn = self.rng.next_u64();
         match work {
             Work::Mixed => self.edit_anything(device),
-            Work::Typing { texts } => {
+            Work::Typing { texts, trace } => {
                 let name = format!("text{}", device as u64 % texts.max(1));
-                self.press_key(device, space, &name, begins);
+                match trace {
+                    Some(trace) => self.type_again(device, space, &name, trace),
+                    None => self.press_key(device, space, &name, begins),
+                }
             }
             Work::KeyValue { keys, bytes } => {
                 let key = format!("key{}", drawn % keys.max(1));
@@ -177,6 +180,21 @@ impl World {
         self.write(device, space, vec![named(name, Kind::Text, edit)]);
     }
 
+    /// The next edit of a recorded trace: the cursor moves as it did, within the text as it is here.
+    fn type_again(&mut self, device: usize, space: SpaceId, name: &str, trace: usize) {
+        let Some(scene) = self.scene.clone() else { return };
+        let Some(typed) = scene.traces.get(trace) else { return };
+        let length = self.length(device, space, name);
+        let it = &mut self.devices[device];
+        let next = typed.next(scene.typist(device, trace), it.typed);
+        let Some((by, gone, comes)) = next else { return };
+        let at = (it.cursor as i64).saturating_add(by).clamp(0, length as i64) as usize;
+        it.typed += 1;
+        it.cursor = at + comes.chars().count();
+        let edit = Edit::Splice { at, delete: gone.min(length - at), insert: comes.to_owned() };
+        self.write(device, space, vec![named(name, Kind::Text, edit)]);
+    }
+
     /// Writes many files at once, as when a folder is shared.
     pub(super) fn import(&mut self, device: usize, files: u64, bytes: u64) {
         let Some(place) = (0..self.shares.len()).find(|n| self.shares[*n].contains(&device)) else {
@@ -192,5 +210,60 @@ impl World {
             let target = Target::File { name, content };
             self.write(device, space, vec![ObjectEdit { target, action: Action::Create }]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{NEVER, Trace};
+
+    #[test]
+    fn a_trace_that_one_types_is_in_the_end_the_text_of_all() {
+        let patches = (0..400_usize).map(|n| match n % 9 {
+            8 => (n / 2, 3, "–".to_owned()),
+            7 => (n / 3, 0, "two words ".to_owned()),
+            _ => (n / 2, 0, "t".to_owned()),
+        });
+        let trace = Trace::from(patches.collect::<Vec<_>>());
+        let mut expected: Vec<char> = Vec::new();
+        for (at, gone, comes) in Vec::from(trace.clone()) {
+            expected.splice(at..at + gone, comes.chars());
+        }
+        let expected: String = expected.into_iter().collect();
+        let mut plan = crate::scenario::plan("lan-of-3", 1, false).unwrap();
+        plan.govern_every_ms = NEVER;
+        let scene = plan.scene.as_mut().unwrap();
+        scene.traces = vec![trace];
+        let mut typist = scene.groups[0].clone();
+        typist.count = 1;
+        for labour in &mut typist.work {
+            labour.work = Work::Typing { texts: 1, trace: Some(0) };
+            labour.every_ms = 1;
+        }
+        typist.work.truncate(1);
+        scene.groups[0].work.clear();
+        (scene.groups[0].first, scene.groups[0].count) = (1, 2);
+        scene.groups.insert(0, typist);
+        let mut world = World::new(plan);
+        world.begin();
+        while world.devices[0].typed < 400 {
+            let (at, what) = world.queue.pop_until(NEVER - 1).unwrap();
+            world.now_ms = world.now_ms.max(at);
+            world.happen(what);
+        }
+        let text = |world: &mut World, n: usize| {
+            let space = world.spaces[0];
+            let replica = world.devices[n].replica.as_mut().unwrap();
+            let found = replica.find(space, "text0").unwrap();
+            let text = replica.read(space, found.id, |it| it.as_text().map(|it| it.to_string()));
+            text.unwrap().flatten()
+        };
+        assert_eq!(text(&mut world, 0).as_deref(), Some(&*expected));
+        world.storm = false;
+        let end = world.now_ms + 60_000;
+        world.run_until(end, |_| false);
+        assert_eq!(text(&mut world, 2).as_deref(), Some(&*expected));
+        assert!(world.failures.is_empty(), "{:?}", world.failures);
     }
 }

@@ -54,7 +54,7 @@ pub(super) struct Barrier {
 
 impl World {
     fn below(&mut self, count: usize) -> usize {
-        self.fate.next_u64() as usize % count.max(1)
+        usize::try_from(self.fate.next_u64() % count.max(1) as u64).unwrap_or(0)
     }
 
     fn fate_about(&mut self, mean_ms: u64) -> u64 {

@@ -5,7 +5,7 @@
 
 use rand_core::{TryCryptoRng, TryRng};
 
-use super::{History, Membership, Op, OpBody, Role, Subject, resolve};
+use super::{Membership, Op, OpBody, Role, Subject, resolve};
 use crate::identity::Identity;
 use crate::ids::{OpId, SpaceId, Time};
 
@@ -148,7 +148,7 @@ impl Scribe {
     fn new() -> Self {
         let mut bytes = Counting(0);
         let founder = Identity::generate(&mut bytes);
-        let (salt, history) = ([0; 16], History::All);
+        let (salt, history) = ([0; 16], super::History::All);
         let body = OpBody::Create { founder: founder.card(), salt, history };
         let create = Op::sign(None, vec![], body, &founder);
         let space = SpaceId(create.id.0);

@@ -295,7 +295,7 @@ mod tests {
             .flat_map(|plan| plan.mischief.without_each())
             .map(|(name, _)| name)
             .collect();
-        assert_eq!(mischief.len(), 10, "{mischief:?}");
+        assert_eq!(mischief.len(), 9, "{mischief:?}");
         let storm_only = |plan: &&Plan| plan.faults == Plan::draw_storm(plan.seed).faults;
         assert!(plans.iter().filter(storm_only).count() < 250);
     }

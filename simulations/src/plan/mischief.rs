@@ -50,8 +50,6 @@ pub struct Mischief {
     pub restart_all: bool,
     /// Whether the twin of a liar that forks is started as the storm ends, so that its branch is as long as the other.
     pub late_twin: bool,
-    /// Whether somebody puts more into a space, as the storm ends, than a link carries without new credit.
-    pub hoard: bool,
     /// Whether those who were taken out are let in again on the way, and not in the end only.
     pub returns: bool,
 }
@@ -75,7 +73,6 @@ impl Mischief {
             unison: false,
             restart_all: false,
             late_twin: false,
-            hoard: false,
             returns: false,
         }
     }
@@ -103,8 +100,8 @@ impl Mischief {
             unison: pick(6) == 0,
             restart_all: pick(6) == 0,
             late_twin: pick(2) == 0,
-            hoard: pick(32) == 0,
-            returns: pick(3) == 0,
+            // One draw is passed over, so that seeds stay what they were.
+            returns: (pick(1), pick(3)).1 == 0,
         }
     }
 
@@ -120,7 +117,6 @@ impl Mischief {
             ("unison", Self { unison: false, ..self.clone() }),
             ("the restart of all", Self { restart_all: false, ..self.clone() }),
             ("the late twin", Self { late_twin: false, ..self.clone() }),
-            ("the hoard", Self { hoard: false, ..self.clone() }),
             ("returns", Self { returns: false, ..self.clone() }),
         ];
         kinder.into_iter().filter(|(_, kinder)| kinder != self).collect()
@@ -152,9 +148,6 @@ impl fmt::Display for Mischief {
         }
         if self.late_twin {
             f.write_str("; twins come late")?;
-        }
-        if self.hoard {
-            f.write_str("; somebody hoards")?;
         }
         if self.returns {
             f.write_str("; who is out comes back")?;

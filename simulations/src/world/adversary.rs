@@ -42,8 +42,6 @@ pub(super) enum Act {
     },
     /// All members write at one moment.
     Unison,
-    /// Somebody puts much into a space.
-    Hoard,
     /// Who was taken out is let in again.
     Return,
     /// A device notices that the machine at the other end of a link has died.
@@ -134,7 +132,6 @@ impl World {
             }
             Act::Present { device } => self.present(device),
             Act::Unison => self.sing(),
-            Act::Hoard => self.hoard(),
             Act::Return => {
                 if self.storming() {
                     self.plot_return();

@@ -1,6 +1,6 @@
 //! What happens as the storm ends, and what is tried when all is at rest; in chaos only.
 //!
-//! What the plan has drawn in → edits of all members at one moment, much that somebody puts in at once; at rest one
+//! What the plan has drawn in → edits of all members at one moment; at rest one
 //! entry of each founder, and whether everybody says soon that it is held; whether all know the same members and are
 //! shown who is present. Not here: whether all agree (`judge`).
 
@@ -16,9 +16,6 @@ use crate::people::named;
 /// The text that all write in at one moment, and the register that they set and rename.
 const CHORUS: &str = "chorus";
 const TUNE: &str = "tune";
-/// Entries of a hoard, and characters in each: more than a link carries without new credit.
-const HOARD_ENTRIES: usize = 300;
-const HOARD_CHARS: usize = 15_000;
 /// How long it takes at rest until everybody has told that it holds an entry, at most: less than after what time
 /// what is not acknowledged is sent again.
 const TOLD_MS: u64 = 1_500;
@@ -32,9 +29,6 @@ impl World {
             for at in [last / 3, last / 3 * 2, last] {
                 self.after(at, What::Act(Act::Unison));
             }
-        }
-        if self.plan.mischief.hoard && self.straight() {
-            self.after(last, What::Act(Act::Hoard));
         }
     }
 
@@ -59,21 +53,6 @@ impl World {
                 ];
                 self.write(device, space, edits);
             }
-        }
-    }
-
-    /// Somebody puts much into a space.
-    pub(super) fn hoard(&mut self) {
-        let first = self.scheme.below(self.members());
-        let Some(space) = self.spaces.first().copied() else { return };
-        let mut turns = (0..self.members()).map(|n| (first + n) % self.members());
-        let ready = |n: &usize| self.honest(*n) && self.ready(*n, space);
-        let Some(device) = turns.find(ready) else { return };
-        self.tell(|| format!("{device} hoards"));
-        for n in 0..HOARD_ENTRIES {
-            let value = Value::Text("v".repeat(HOARD_CHARS));
-            let edit = Edit::Put { key: format!("hoard {}", n % 2), value };
-            self.write(device, space, vec![named("hoard", Kind::Map, edit)]);
         }
     }
 

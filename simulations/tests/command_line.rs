@@ -147,6 +147,7 @@ fn a_trace_that_is_missing_or_none_is_refused_with_its_line() {
         .unwrap();
     let told = run(TYPED);
     assert!(told.contains("a.toml line 11: ") && told.contains("at line 2 column"), "{told}");
+    std::fs::write(folder.0.join("typed.json"), recorded()).unwrap();
     let told = run(&TYPED.replace("\"typing\"", "\"count\""));
     assert!(told.contains("means nothing for work of the kind Count"), "{told}");
 }

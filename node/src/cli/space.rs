@@ -105,11 +105,8 @@ fn row(space: &SpaceStatus) -> Vec<String> {
         state.push_str(&format!("; {}", in_quarantine(space)));
     }
     if let Some(by) = &space.brought_by {
-        state.push_str(&format!("; on the word of {}", short(by)));
-        if space.history == History::All {
-            let older = counted(space.older, "older entry", "older entries");
-            state.push_str(&format!(", {older} to come"));
-        }
+        let older = counted(space.older, "older entry", "older entries");
+        state.push_str(&format!("; on the word of {}, {older} to come", short(by)));
     }
     vec![space.name.clone(), space.id.clone(), role, state]
 }

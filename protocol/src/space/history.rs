@@ -49,8 +49,7 @@ impl Space {
 
     /// Whether entries that are in the objects and not here are to be asked for.
     pub(crate) fn wants_history(&self) -> bool {
-        let of_use = self.opens_the_past() && (self.keeps_history || self.overdue);
-        (of_use || self.needed_by_others) && !self.is_whole()
+        (self.keeps_history || self.overdue || self.needed_by_others) && !self.is_whole()
     }
 
     /// Whether entries of a log are missing that no checkpoint lets anybody give up.

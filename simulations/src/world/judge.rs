@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_crdt::{Object, Value};
-use meshwork_protocol::{History, LogId, Replica, SpaceId};
+use meshwork_protocol::{LogId, Replica, SpaceId};
 
 use super::{NEVER, Part, World};
 use crate::check::leaks;
@@ -49,7 +49,7 @@ impl World {
             if first.is_none() && governed && view.quarantined > 0 {
                 return Some(format!("{} entries are in quarantine", view.quarantined));
             }
-            forgets |= !view.keeps_history || view.history != History::All;
+            forgets |= !view.keeps_history;
             older = older.or((view.older > 0).then_some((n, view.older)));
             // What only a disk that rotted had, a key perhaps, nobody has any more.
             if view.waiting > 0 && self.rotted.is_none() {
@@ -68,7 +68,7 @@ impl World {
                 Some(_) => {}
             }
         }
-        // Where somebody forgets, its neighbours may find nobody who remembers; what is hidden nobody asks for.
+        // Where somebody forgets, its neighbours may find nobody who remembers.
         let (n, entries) = older.filter(|_| !forgets)?;
         Some(format!("device {n} lacks {entries} older entries"))
     }

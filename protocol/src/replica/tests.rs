@@ -9,7 +9,7 @@ use crate::body::{Body, Change, Part, Voice};
 use crate::effect::{Host, Outcome};
 use crate::entry::{Bytes, Head, LogOpening, VerifiedRun};
 use crate::ids::WishId;
-use crate::input::{Action, ObjectEdit, Target, Wish};
+use crate::input::{Action, Governance, ObjectEdit, Target, Wish};
 use crate::membership::{History, Op, OpBody, Role};
 use crate::store::{MemoryStore, WriteBatch};
 use crate::wire::{
@@ -70,7 +70,11 @@ impl Node {
     }
 
     fn wish(&mut self, what: Wish) -> Outcome {
-        self.input(Input::Wished { wish: WishId(1), what }, 10).outcome.expect("it is granted")
+        self.wish_at(10, what)
+    }
+
+    fn wish_at(&mut self, now: u64, what: Wish) -> Outcome {
+        self.input(Input::Wished { wish: WishId(1), what }, now).outcome.expect("it is granted")
     }
 }
 
@@ -355,6 +359,36 @@ fn who_comes_later_is_handed_no_key_to_what_was_written_before_where_that_is_hid
         assert_eq!(b.replica.spaces[&space].name(), "x");
         assert_eq!(a.replica.digest(space).unwrap(), b.replica.digest(space).unwrap());
     }
+}
+
+#[test]
+fn nobody_writes_under_a_key_that_one_who_is_out_has_by_a_later_one() {
+    let (mut a, mut b, space) = pair();
+    let first = a.replica.spaces[&space].writing_epoch().unwrap();
+    // An epoch later somebody comes, and is given both keys by one wrap; then it goes.
+    let later = 10 + limits::EPOCH_MS_MAX + 1;
+    let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
+    let edits = vec![ObjectEdit { target, action: Action::Change(Edit::Increment(1)) }];
+    a.wish_at(later, Wish::Edit { space, edits: edits.clone() });
+    let second = a.replica.spaces[&space].writing_epoch().unwrap();
+    assert_ne!(first, second);
+    let (role, expires) = (Role::Read, Time(later + 1_000));
+    let wish = Wish::Invite { space, role, expires, uses: 1, addresses: vec![] };
+    let Outcome::Invited(ticket) = a.wish_at(later, wish) else { panic!() };
+    let mut c = Node::new(3);
+    c.wish(Wish::Join { ticket });
+    meet_at(&mut a, &mut c, LinkId(8), later);
+    assert!(c.replica.spaces[&space].keyring.get(first).is_some());
+    let member = c.replica.identity.member();
+    a.wish_at(later, Wish::Govern { space, what: Governance::RemoveMember { member } });
+    // To this clock the first epoch is young.
+    meet(&mut a, &mut b, LinkId(9));
+    assert!(b.replica.spaces[&space].membership.roster().role(c.replica.device()).is_none());
+    b.wish(Wish::Edit { space, edits });
+    let known = &b.replica.spaces[&space];
+    let under = known.writing_epoch().unwrap();
+    assert!(![first, second].contains(&under));
+    assert!(!known.reached_by(c.replica.device()).contains(&under));
 }
 
 /// Sends the first entry of another log of `from`, whatever it says.

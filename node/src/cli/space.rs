@@ -105,8 +105,11 @@ fn row(space: &SpaceStatus) -> Vec<String> {
         state.push_str(&format!("; {}", in_quarantine(space)));
     }
     if let Some(by) = &space.brought_by {
-        let older = counted(space.older, "older entry", "older entries");
-        state.push_str(&format!("; on the word of {}, {older} to come", short(by)));
+        state.push_str(&format!("; on the word of {}", short(by)));
+        if space.older > 0 {
+            let older = counted(space.older, "older entry", "older entries");
+            state.push_str(&format!(", {older} to come"));
+        }
     }
     vec![space.name.clone(), space.id.clone(), role, state]
 }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meshwork::{
-    Action, Builder, FailureKind, Invitation, Kind, Node, ObjectEdit, Passphrase, Put, Target,
-    Update, Value,
+    Action, Builder, FailureKind, Invitation, Kind, MemberView, Node, ObjectEdit, Passphrase, Put,
+    Target, Update, Value,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,6 +79,13 @@ async fn who_is_present_is_seen_by_the_other_device_and_its_watchers() {
     let at_a = a.create_space("home").await.unwrap();
     let ticket = at_a.invite(Invitation::default()).await.unwrap();
     let at_b = b.join(&ticket, PATIENCE).await.unwrap();
+    // What members are called comes with the first entries.
+    let began = Instant::now();
+    let named = |member: &MemberView| member.device == a.device() && member.name == "a";
+    while !at_b.members().await.unwrap().iter().any(named) {
+        assert!(began.elapsed() < PATIENCE, "the name does not come");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let mut watch = at_b.watch();
     let mut said = async |wanted: Option<&str>| loop {
         match watch.next().await.unwrap().expect("the node runs") {

@@ -2,9 +2,10 @@
 //!
 //! A device that has nothing of a space asks the first peer that holds much for a snapshot, and tells nobody what
 //! it holds until it has come, so nobody sends it entries meanwhile. What was in the snapshot comes as entries
-//! later, on request, in pieces. A device that holds no older entries offers a snapshot to who lacks some. What does
-//! not come in time, or does not fit what is known, is done without: entries always do. Deliberately not here: what
-//! a snapshot contains.
+//! later, on request, in pieces. A device that holds no older entries offers a snapshot to who lacks some. Where the
+//! past is hidden, who meets entries it has no key for asks for a snapshot again. What does not come in time, or does
+//! not fit what is known, is done without: entries do, where they can be read. Deliberately not here: what a snapshot
+//! contains.
 
 use std::sync::{Arc, Weak};
 

@@ -1,5 +1,5 @@
 //! What the objects begin with where entries are missing, or are not to be read: the *ground*, the contents of a
-//! snapshot kept in the store. Building objects anew starts from it, and can be undone.
+//! snapshot kept in the store; and when another is wanted. Building objects anew starts from it, and can be undone.
 //!
 //! Invariant: a space that stands on ground has its rows. Deliberately not here: where it comes from.
 
@@ -9,9 +9,11 @@ use meshwork_crdt::{Object, Shape, Stamp, Value};
 
 use super::objects::Objects;
 use super::{Log, Space};
+use crate::entry::Opening;
 use crate::ids::LogId;
 use crate::layout::{self, KIND_PARKED};
 use crate::limits;
+use crate::membership::Role;
 use crate::snapshot::{Contents, ObjectState, Stand};
 use crate::store::WriteBatch;
 use crate::turn::{Turn, damaged};
@@ -21,6 +23,30 @@ impl Space {
     /// not to be read here.
     pub(super) fn stands_on_ground(&self) -> bool {
         !self.is_whole() || self.brought_by.is_some() && !self.opens_the_past()
+    }
+
+    /// Whether nothing but the word of a member brings this device further: entries that count are not to be read here,
+    /// since their authors did not know of this device, or the objects contain what does not count any more.
+    pub(crate) fn is_shut_out(&mut self, turn: &mut Turn<'_>) -> bool {
+        let reads = self.ready() && self.membership.roster().may(self.own.device, Role::Read);
+        reads
+            && !self.opens_the_past()
+            && (self.overdue && self.stands_on_ground()
+                || self.blocked.clone().into_iter().any(|log| self.is_closed(log, turn)))
+    }
+
+    /// Whether the next entry of a log waits for a key, or is not here though later ones are.
+    fn is_closed(&mut self, id: LogId, turn: &mut Turn<'_>) -> bool {
+        let Some(log) = self.logs.get(&id) else { return false };
+        let (voice, seq) = (log.voice, log.applied + 1);
+        if seq > log.head.seq.min(log.limit()) {
+            return false;
+        }
+        if log.lacks(seq) {
+            return true;
+        }
+        let Some(run) = self.stored_run(id, seq, turn) else { return false };
+        matches!(run.open(self.pseudonym, seq, &mut self.keyring, &voice), Opening::NoKey)
     }
 
     /// Whether as much is applied as was before, as far as it counts.

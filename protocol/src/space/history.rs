@@ -9,11 +9,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Ingested, Log, Space, Visible};
-use crate::entry::{Bytes, Head, LogOpening, Opening, SealedRun, VerifiedRun};
+use crate::entry::{Bytes, Head, LogOpening, SealedRun, VerifiedRun};
 use crate::ids::LogId;
 use crate::layout::{self, RunRow};
 use crate::limits;
-use crate::membership::Role;
 use crate::rejection::Rejection;
 use crate::turn::Turn;
 
@@ -58,30 +57,6 @@ impl Space {
         let place = (log.opening.device, log.opening.incarnation);
         let settled = self.membership.roster().checkpoints.get(&place).map_or(0, |head| head.seq);
         log.gap.is_some_and(|gap| gap.base.seq > settled)
-    }
-
-    /// Whether nothing but the word of a member brings this device further: entries that count are not to be read here,
-    /// since their authors did not know of this device, or the objects contain what does not count any more.
-    pub(crate) fn is_shut_out(&mut self, turn: &mut Turn<'_>) -> bool {
-        let reads = self.ready() && self.membership.roster().may(self.own.device, Role::Read);
-        reads
-            && !self.opens_the_past()
-            && (self.overdue && self.stands_on_ground()
-                || self.blocked.clone().into_iter().any(|log| self.is_closed(log, turn)))
-    }
-
-    /// Whether the next entry of a log waits for a key, or is not here though later ones are.
-    fn is_closed(&mut self, id: LogId, turn: &mut Turn<'_>) -> bool {
-        let Some(log) = self.logs.get(&id) else { return false };
-        let (voice, seq) = (log.voice, log.applied + 1);
-        if seq > log.head.seq.min(log.limit()) {
-            return false;
-        }
-        if log.lacks(seq) {
-            return true;
-        }
-        let Some(run) = self.stored_run(id, seq, turn) else { return false };
-        matches!(run.open(self.pseudonym, seq, &mut self.keyring, &voice), Opening::NoKey)
     }
 
     /// Whether all entries that are in the objects are here.

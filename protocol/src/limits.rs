@@ -97,6 +97,9 @@ pub const LINK_CODE_MS_MAX: u64 = 10 * 60 * 1000;
 pub const LINKS_MAX: usize = 256;
 /// Entry bytes a peer may have on their way to us before we grant more.
 pub const CREDIT_BYTES: u64 = 4 * 1024 * 1024;
+/// Most entries of a log that a peer has yet to acknowledge when one more goes in the form that says only the low
+/// byte of its number.
+pub const BRIEF_ENTRIES_MAX: u64 = 128;
 /// Penalty at which a link is closed and its peer shut out.
 pub const PENALTY_MAX: u32 = 100;
 /// Longest part of a snapshot before encryption, in bytes.
@@ -164,7 +167,8 @@ pub const ANSWERS_PER_FRAME: u64 = 4;
 pub const ANSWER_BYTES: u64 = 1024;
 /// How much more a byte of membership operations costs than others: each comes with signatures to verify.
 pub const OPERATION_BYTES_WEIGHT: u64 = 4;
-/// Run bytes from which a frame with entries that are here already is not counted: credit bounds those.
+/// Run bytes from which a frame with entries that are here already is not counted: credit bounds those. Refused ones
+/// always are.
 pub const RUN_BYTES_UNCOUNTED: usize = 1024;
 /// Ended sessions of which the outcome is remembered.
 pub const SESSIONS_ENDED_MAX: usize = 256;

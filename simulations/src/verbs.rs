@@ -37,6 +37,12 @@ impl Progress {
         Self { began: Instant::now(), told: None, terminal, what }
     }
 
+    /// Says something for good, above the line that tells how far it is.
+    pub(crate) fn note(&self, line: &str) {
+        let (start, end) = if self.terminal { ("\r\x1b[K", "\n") } else { ("", "\n") };
+        let _ = write!(std::io::stderr().lock(), "{start}{line}{end}");
+    }
+
     pub(crate) fn tell(&mut self, done: u64, of: u64, failed: usize) {
         let every = if self.terminal { Duration::from_millis(200) } else { TOLD_EVERY };
         let last = self.told.unwrap_or(self.began);

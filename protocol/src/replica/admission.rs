@@ -39,8 +39,8 @@ impl Replica {
     }
 
     /// Counts a frame of entries that brought nothing new. If that is too much, the next frame meets it.
-    pub(super) fn count_useless(&mut self, link: LinkId, bytes: &[u8], now: Time) {
-        if bytes.len() < limits::RUN_BYTES_UNCOUNTED
+    pub(super) fn count_useless(&mut self, link: LinkId, bytes: &[u8], refused: bool, now: Time) {
+        if (refused || bytes.len() < limits::RUN_BYTES_UNCOUNTED)
             && let Some(session) = self.sessions.get_mut(&link)
         {
             session.admit(1, 0, now);

@@ -55,7 +55,7 @@ impl Replica {
             },
         };
         if run && self.counters.entries_received == entries {
-            self.count_useless(link, bytes, now);
+            self.count_useless(link, bytes, result.is_err(), now);
         }
         match result {
             Ok(()) => self.conduct.accepted(peer),
@@ -260,7 +260,11 @@ impl Replica {
         }
         let Some(under) = known.under_next(seq).filter(|_| ahead == 0) else { return Ok(()) };
         let run = SealedRun::next(log, seq, under, frame.ciphertext, frame.signature);
-        self.on_run(link, id, run, now, rng, effects)
+        // What does not verify may be another entry of that low byte, which is here already.
+        self.on_run(link, id, run, now, rng, effects).map_err(|rejection| match rejection {
+            Rejection::BadRun => Rejection::Unchained,
+            rejection => rejection,
+        })
     }
 
     fn on_run(
@@ -393,6 +397,7 @@ impl Replica {
         session.dirty = true;
         let peer = session.peer;
         let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
+        frame.named.iter().for_each(|(log, _)| shared.numbers.on_without_base(*log));
         let numbered = frame
             .numbered
             .iter()

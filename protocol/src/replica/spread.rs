@@ -412,8 +412,12 @@ fn frame_of(
     *sent += bytes.len() as u64;
     shared.tally.entries_sent += run.last() - run.first + 1;
     shared.tally.run_bytes_sent += bytes.len() as u64;
-    let resend = shared.progress.get_mut(&run.log).is_some_and(|p| std::mem::take(&mut p.resend));
-    if !resend
+    let progress = shared.progress.get_mut(&run.log);
+    let brief = progress.is_some_and(|progress| {
+        let resend = std::mem::take(&mut progress.resend);
+        !resend && run.first.saturating_sub(progress.acked) <= limits::BRIEF_ENTRIES_MAX
+    });
+    if brief
         && let Some(number) = shared.numbers.ours(run.log)
         && let Some((ciphertext, signature)) = run.single()
         && known.under_next(run.first).is_some()

@@ -254,6 +254,68 @@ fn an_entry_that_names_a_number_before_the_first_is_dropped() {
     assert!(!a.replica.links().is_empty());
 }
 
+/// More short frames than their low byte can tell apart, of which the first is lost.
+#[test]
+fn hundreds_of_entries_under_way_are_told_apart() {
+    let (mut a, mut b, space) = pair();
+    let edit = |node: &mut Node| {
+        let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
+        let edits = vec![ObjectEdit { target, action: Action::Change(Edit::Increment(1)) }];
+        let what = Wish::Edit { space, edits };
+        node.input(Input::Wished { wish: WishId(1), what }, 20).frames
+    };
+    let mut to_b = Vec::new();
+    for _ in 0..600 {
+        to_b.extend(edit(&mut a));
+    }
+    let short = |bytes: &Vec<u8>| matches!(Frame::decode(bytes), Ok(Some(Frame::Next(_))));
+    let lost = to_b.iter().position(short).expect("some are short");
+    assert!(to_b.iter().filter(|bytes| short(bytes)).count() > 100);
+    to_b.remove(lost);
+    for bytes in to_b {
+        b.input(Input::Received { link: LINK, bytes }, 20);
+    }
+    assert_eq!(b.replica.counters().rejections, 0);
+    let (now, timer) = (20 + limits::RESEND_AFTER_MS, Timer::Link(LINK));
+    for bytes in a.input(Input::TimerFired(timer), now).frames {
+        b.input(Input::Received { link: LINK, bytes }, now);
+    }
+    let log = a.replica.spaces[&space].own_log;
+    assert_eq!(b.replica.spaces[&space].head(log), a.replica.spaces[&space].head(log));
+}
+
+/// One end numbers the logs after what both once held, the other has forgotten it.
+#[test]
+fn who_numbers_logs_by_what_the_other_forgot_is_understood_all_the_same() {
+    for forgetful in [0, 1] {
+        let (mut a, mut b, space) = pair();
+        let mut ends = [&mut a, &mut b];
+        let base = {
+            let mut logs = ends[0].replica.spaces[&space].logs.iter();
+            let logs = logs.by_ref().map(|(log, known)| (*log, known.head.seq)).collect();
+            crate::session::Base { root: [0; 32], members: [0; 32], logs }
+        };
+        let remembers: &mut Node = ends[1 - forgetful];
+        let shared = remembers.replica.sessions.get_mut(&LINK).unwrap().shared.get_mut(&space);
+        shared.unwrap().numbers.agree(&base);
+        for writer in [0, 1, 0, 1] {
+            let target = Target::Named { name: "n".into(), shape: Kind::Counter.into() };
+            let edits = vec![ObjectEdit { target, action: Action::Change(Edit::Increment(1)) }];
+            let what = Wish::Edit { space, edits };
+            let mut frames = ends[writer].input(Input::Wished { wish: WishId(1), what }, 20).frames;
+            let mut to = 1 - writer;
+            while !frames.is_empty() {
+                let received = frames.into_iter().map(|bytes| Input::Received { link: LINK, bytes });
+                let outs = received.map(|input| ends[to].input(input, 20).frames);
+                frames = outs.collect::<Vec<_>>().concat();
+                to = 1 - to;
+            }
+        }
+        let unacked = |node: &Node| node.replica.sessions[&LINK].shared[&space].unacked.len();
+        assert_eq!((unacked(&a), unacked(&b)), (0, 0), "end {forgetful} forgot");
+    }
+}
+
 #[test]
 fn runs_of_logs_that_nobody_started_leave_nothing_behind() {
     let (mut a, _, space) = pair();

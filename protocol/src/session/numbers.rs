@@ -2,7 +2,8 @@
 //!
 //! The logs of the base, which both ends held when they last agreed, have the even numbers, in order, both
 //! ways. Each end gives odd numbers to further logs as it first sends them. A number that is not known is
-//! never guessed: what names it is dropped, and repair names logs in full.
+//! never guessed: what names it is dropped, and repair names logs in full. An end that speaks of a log of the
+//! base in another way does not number them: it is spoken to without the base from then on.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ pub(crate) struct Base {
 pub(crate) struct Numbers {
     /// The logs of the base, once both ends are known to remember it.
     base: Vec<LogId>,
+    /// Whether the peer has shown that it does not number them.
+    uneven: bool,
     ours: BTreeMap<LogId, u32>,
     our_logs: Vec<LogId>,
     theirs: BTreeMap<u32, LogId>,
@@ -38,6 +41,9 @@ impl Numbers {
     }
 
     fn in_base(&self, log: LogId) -> Option<u32> {
+        if self.uneven {
+            return None;
+        }
         let place = self.base.binary_search(&log).ok()?;
         u32::try_from(place).ok().map(|place| place * 2)
     }
@@ -67,6 +73,9 @@ impl Numbers {
     /// Takes in the peer's number for a log.
     pub(crate) fn bind(&mut self, number: u32, log: LogId) {
         let room = self.theirs.len() < limits::LOGS_PER_SPACE_MAX;
+        if !number.is_multiple_of(2) {
+            self.on_without_base(log);
+        }
         if room && !number.is_multiple_of(2) && !self.their_names.contains_key(&log) {
             self.theirs.entry(number).or_insert(log);
             self.their_names.insert(log, number);
@@ -74,11 +83,18 @@ impl Numbers {
     }
 
     /// The log that the peer calls by a number.
-    pub(crate) fn their_log(&self, number: u32) -> Option<LogId> {
+    pub(crate) fn their_log(&mut self, number: u32) -> Option<LogId> {
         if number.is_multiple_of(2) {
             return self.our_log(number);
         }
-        self.theirs.get(&number).copied()
+        let log = self.theirs.get(&number).copied()?;
+        self.on_without_base(log);
+        Some(log)
+    }
+
+    /// The peer spoke of a log in another way than by its place in the base.
+    pub(crate) fn on_without_base(&mut self, log: LogId) {
+        self.uneven |= self.in_base(log).is_some();
     }
 
     /// The peer's number for a log.

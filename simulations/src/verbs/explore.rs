@@ -109,7 +109,8 @@ fn run_all(what: &Explore) -> Sums {
                     sums.done += 1;
                     sums.events += report.events;
                     sums.node_hours += report.node_hours();
-                    if !report.failures.is_empty() {
+                    if let Some(failure) = report.failures.first() {
+                        progress.note(&format!("seed {seed} failed: {}", failure.invariant));
                         sums.failed.push(report);
                     }
                     progress.tell(sums.done, what.seeds, sums.failed.len());

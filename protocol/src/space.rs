@@ -63,6 +63,9 @@ pub(crate) struct Log {
     voice: Voice,
     /// Entries that are in the objects and not here.
     pub gap: Option<Gap>,
+    /// What follows the gap may be of another branch than what is before it: up to where that was compared with what
+    /// others hold.
+    doubt: Option<u64>,
 }
 
 impl Log {
@@ -78,6 +81,7 @@ impl Log {
             marks: Vec::new(),
             voice: Voice::default(),
             gap: None,
+            doubt: None,
         }
     }
 
@@ -274,6 +278,7 @@ impl Space {
                 marks,
                 voice,
                 gap,
+                doubt: None,
             };
             self.logs.insert(id, log);
             if applied > 0 && id != self.own_log && !planted::is(Bug::PastForgottenAtRestart) {

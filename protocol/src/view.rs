@@ -78,6 +78,8 @@ pub struct LogView {
     pub seq: u64,
     /// Last entry applied.
     pub applied: u64,
+    /// The first and the last of older entries that the objects contain and that have not come yet.
+    pub older: Option<(u64, u64)>,
     /// Entries that do not count, unless an admin adopts them: their writer had lost the right to write.
     pub quarantined: u64,
 }

@@ -36,6 +36,7 @@ impl Replica {
             device: known.opening.device,
             seq: known.head.seq,
             applied: known.applied,
+            older: known.gap.map(|gap| (gap.after + 1, gap.base.seq)),
             quarantined: known.quarantined(),
         });
         let logs: Vec<LogView> = logs.collect();

@@ -41,9 +41,12 @@ impl Log {
 }
 
 impl Space {
-    /// Logs of which entries are missing, with the last entry before those.
+    /// Logs of which entries are missing, with the entry after which they are to come.
     pub(crate) fn gaps(&self) -> impl Iterator<Item = (LogId, u64)> {
-        self.logs.iter().filter_map(|(id, log)| Some((*id, log.gap?.after)))
+        self.logs.iter().filter_map(|(id, log)| {
+            let gap = log.gap?;
+            Some((*id, log.doubt.unwrap_or(gap.after)))
+        })
     }
 
     /// Whether entries that are in the objects and not here are to be asked for.
@@ -77,16 +80,32 @@ impl Space {
         gap: Gap,
         turn: &mut Turn<'_>,
     ) -> Result<Option<Ingested>, Rejection> {
-        if run.first > gap.after + 1 || run.last() <= gap.after {
+        let doubt = self.logs.get(&run.log).and_then(|log| log.doubt);
+        let compared = doubt.unwrap_or(gap.after);
+        if run.first > compared + 1 || run.last() <= compared {
             return Ok(None);
         }
-        let here = self.head_at(run.log, gap.after, turn).ok_or(Rejection::BadRun)?;
+        let here = self.head_at(run.log, gap.after.min(run.last()), turn);
+        let here = here.ok_or(Rejection::BadRun)?;
         let before = self.before(&run, here, turn)?;
-        let run = run.verify(self.pseudonym, before, writer.device)?;
+        let id = run.log;
+        let run = match run.verify(self.pseudonym, before, writer.device) {
+            // What others hold does not follow from what is here: it is compared from the beginning on.
+            Err(Rejection::BadRun) if before.seq > 0 && doubt.is_none() => {
+                self.doubt(id, Some(0));
+                return Err(Rejection::Unchained);
+            }
+            verified => verified?,
+        };
         turn.counters.signatures_verified += 1;
         if run.hash_at(here.seq) != Some(here.hash) {
+            self.doubt(id, None);
             self.fork_between(&run, turn);
             return Err(Rejection::Forked);
+        }
+        if run.head().seq <= gap.after {
+            self.doubt(id, Some(run.head().seq));
+            return Ok(Some(Ingested { run, visible: Vec::new(), history: true }));
         }
         // Where the run reaches beyond the gap it must be what is there: one entry that is the same shows it for all
         // before.
@@ -104,6 +123,12 @@ impl Space {
         Ok(Some(Ingested { run, visible, history: true }))
     }
 
+    fn doubt(&mut self, id: LogId, compared: Option<u64>) {
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.doubt = compared;
+        }
+    }
+
     /// Puts a proven run into a gap.
     fn fill(
         &mut self,
@@ -116,6 +141,7 @@ impl Space {
         let filled = last >= gap.base.seq;
         let Some(log) = self.logs.get_mut(&id) else { return Vec::new() };
         log.gap = (!filled).then_some(Gap { after: last, ..gap });
+        log.doubt = None;
         let further = last > log.head.seq;
         // Rows are found by their last entry: one inside the run would stand for what is before it.
         let from = layout::run_key(self.pseudonym, id, gap.after + 1);
@@ -164,7 +190,7 @@ impl Space {
         turn.effects.batch.delete(layout::proof_key(self.pseudonym, id));
         let to = self.head_at(id, gap.after, turn).unwrap_or(Head::NONE);
         if let Some(log) = self.logs.get_mut(&id) {
-            log.gap = None;
+            (log.gap, log.doubt) = (None, None);
         }
         to
     }

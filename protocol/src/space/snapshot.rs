@@ -21,6 +21,14 @@ struct Checked<'a> {
     under: Under,
 }
 
+/// How what others know of this device's own log goes together with what is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forgotten {
+    Follows,
+    /// What is here may be another branch, written on an older disk.
+    Unclear,
+}
+
 impl Space {
     /// Entries that the objects here contain.
     pub(crate) fn entries_applied(&self) -> u64 {
@@ -141,7 +149,11 @@ impl Space {
             return None;
         }
         let author = manifest.device;
-        if self.overdue && !self.opens_the_past() {
+        let forgotten = self.own_forgotten(&checked);
+        if forgotten == Some(Forgotten::Unclear) && self.opens_the_past() {
+            return None;
+        }
+        if self.overdue && !self.opens_the_past() || forgotten == Some(Forgotten::Unclear) {
             return self.start_over(&contents, &checked, author, turn);
         }
         let shown = contents.objects.iter().map(|known| Visible { object: known.object, author });
@@ -150,6 +162,9 @@ impl Space {
         self.observe(contents.time, turn);
         for stand in &checked {
             self.advance(stand, turn);
+        }
+        if forgotten.is_some() {
+            self.start_another_log(turn);
         }
         let waited: BTreeSet<ObjectId> =
             self.parked(turn).into_iter().map(|(object, ..)| object).collect();
@@ -182,6 +197,7 @@ impl Space {
     ) -> Option<Vec<Visible>> {
         let before = self.set_aside(turn);
         let word = (self.brought_by.replace(author), std::mem::take(&mut self.overdue));
+        let forgotten = self.own_forgotten(checked);
         for stand in checked {
             self.reach(stand, turn);
         }
@@ -193,6 +209,9 @@ impl Space {
             (self.brought_by, self.overdue) = word;
             return None;
         };
+        if forgotten.is_some() {
+            self.start_another_log(turn);
+        }
         self.observe(contents.time, turn);
         turn.effects.batch.require_durable();
         let mut visible: BTreeSet<Visible> = built.into_iter().collect();
@@ -227,14 +246,20 @@ impl Space {
                     && !log.lacks(head.seq)
                     && self.hash_at(id, head.seq, turn) != Some(head.hash)
             });
-            // Of its own log a device knows best.
-            let own = id == self.own_log && head.seq > self.head(id).seq;
-            if !counts || !writer || forked || contradicts || own || !seen.insert(id) {
+            if !counts || !writer || forked || contradicts || !seen.insert(id) {
                 return None;
             }
             checked.push(Checked { stand, id, head, under });
         }
         Some(checked)
+    }
+
+    /// Whether others know more of this device's own log than is here, since its disk is an older one.
+    fn own_forgotten(&self, checked: &[Checked<'_>]) -> Option<Forgotten> {
+        let here = self.head(self.own_log);
+        let there = checked.iter().find(|it| it.id == self.own_log && it.head.seq > here.seq)?;
+        let follows = there.head.seq == here.seq + 1 && there.stand.proof.before == here.hash;
+        Some(if here.seq == 0 || follows { Forgotten::Follows } else { Forgotten::Unclear })
     }
 
     /// Brings a log to where a snapshot stands, if that is further than what is applied.

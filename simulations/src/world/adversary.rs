@@ -172,7 +172,7 @@ impl World {
         self.input(device, Input::PeerGone { link });
         let (a, b) = (device.min(far), device.max(far));
         if self.contacts.contains(&(a, b)) {
-            let delay = 50 + self.scheme.about(self.plan.faults.down_ms_max / 2);
+            let delay = 50 + self.scheme.about(self.faults.down_ms_max / 2);
             self.after(delay, What::Connect { a, b });
         }
     }

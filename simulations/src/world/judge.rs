@@ -38,7 +38,7 @@ impl World {
     fn unsettled(&mut self, space: SpaceId) -> Option<String> {
         let governed = self.plan.govern_every_ms != NEVER || self.troubled_members();
         let mut first: Option<(usize, Frontier)> = None;
-        let (mut forgets, mut older) = (false, None);
+        let mut forgets = false;
         for n in self.sharers(space) {
             let Some(replica) = &self.devices[n].replica else {
                 return Some(format!("device {n} is down"));
@@ -51,7 +51,6 @@ impl World {
                 return Some(format!("{} entries are in quarantine", view.quarantined));
             }
             forgets |= !view.keeps_history;
-            older = older.or((view.older > 0).then_some((n, view.older)));
             // What only a disk that rotted had, a key perhaps, nobody has any more.
             if view.waiting > 0 && self.rotted.is_none() {
                 let (waiting, why) = (view.waiting, self.why(n, space));
@@ -72,8 +71,32 @@ impl World {
         // Where somebody forgets, its neighbours may find nobody who remembers. Of a log that a liar forked, what comes
         // before the place of a snapshot may not fit what is here.
         let forked = self.plan.liars.iter().any(|(_, lies)| lies.contains(&Lie::Fork));
-        let (n, entries) = older.filter(|_| !forgets && !forked)?;
-        Some(format!("device {n} lacks {entries} older entries"))
+        if forgets || forked { None } else { self.lacking_history(space) }
+    }
+
+    /// Who knows entries by a snapshot alone that others hold, in words. What only a disk that was put back had, nobody
+    /// holds any more.
+    fn lacking_history(&self, space: SpaceId) -> Option<String> {
+        let view = |n: &usize| self.devices[*n].replica.as_ref()?.space(space);
+        let sharers = self.sharers(space);
+        let mut lacking = sharers.iter().filter_map(|n| {
+            let logs = view(n).into_iter().flat_map(|view| view.logs);
+            let mut gaps = logs.filter_map(|log| Some((*n, log.log, log.older?)));
+            gaps.next()
+        });
+        let (n, log, (first, last)) = lacking.next()?;
+        let holds = |m: &&usize| {
+            let held = view(m)?.logs.into_iter().find(|held| held.log == log)?;
+            let last = last.min(held.seq);
+            let lacks = held.older.is_some_and(|(from, to)| from <= first && last <= to);
+            (first <= last && !lacks).then_some(())
+        };
+        let of = format!("device {n} lacks the older entries {first} to {last} of log {log}");
+        match sharers.iter().find(|m| holds(m).is_some()) {
+            Some(m) => Some(format!("{of}, of which device {m} holds some")),
+            None if self.rotted.is_some() || self.devices.iter().any(|it| it.restored) => None,
+            None => Some(format!("{of}, and so does everybody")),
+        }
     }
 
     /// The first entry that one of two devices lacks, in words.

@@ -88,8 +88,10 @@ pub(crate) struct Roster {
     pub limits: BTreeMap<(DeviceId, u64), Head>,
     /// Logs that count up to an entry for good.
     pub checkpoints: BTreeMap<(DeviceId, u64), Head>,
-    /// Logs that have been shown to be forked: the last entry before the fork.
+    /// Logs that have been shown to be forked: up to where they count, whichever branch that is on.
     pub forks: BTreeMap<(DeviceId, u64), Head>,
+    /// The same logs: the last entry before the fork, from which a checkpoint may have settled one branch further.
+    pub parted: BTreeMap<(DeviceId, u64), Head>,
 }
 
 impl Roster {

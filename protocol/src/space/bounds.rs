@@ -60,12 +60,21 @@ impl Space {
         let Some(log) = self.logs.get(&id) else { return false };
         let (opening, head) = (log.opening, log.head);
         let roster = self.membership.roster();
-        let fork = roster.forks.get(&(opening.device, opening.incarnation)).copied();
+        let place = (opening.device, opening.incarnation);
+        let fork = roster.forks.get(&place).copied();
+        let parted = roster.parted.get(&place).copied();
         let mut bound = roster.limit(opening);
         if let Some(fork) = fork
             && fork.seq < head.seq
         {
             self.go_back(id, fork, turn);
+        }
+        if let (Some(fork), Some(parted)) = (fork, parted)
+            && parted.seq < self.head(id).seq
+            && self.head(id) != fork
+        {
+            // A checkpoint has settled one branch, and what is here may be the other.
+            self.go_back(id, parted, turn);
         }
         if let Limit::UpTo(last) = bound
             && last.seq > 0
@@ -81,7 +90,7 @@ impl Space {
         if log.applied < log.head.seq.min(log.limit()) {
             self.blocked.insert(id);
         }
-        log.applied > log.limit()
+        log.applied > log.limit().min(log.head.seq)
     }
 
     /// Forgets what follows an entry of a forked log. The rows stay in the store.

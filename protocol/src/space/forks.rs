@@ -22,18 +22,20 @@ impl Space {
         Ok(())
     }
 
-    /// Proves to everybody that a run and what is here are two branches of one log, if they are.
+    /// Proves to everybody that a run and what is here are two branches of one log, if they are and part before any
+    /// fork that is proven: a log may have gone three ways.
     pub(super) fn fork_between(&mut self, run: &VerifiedRun, turn: &mut Turn<'_>) {
         let Some(log) = self.logs.get(&run.log()) else { return };
         let (opening, to) = (log.opening, log.head.seq.min(run.head().seq));
-        if self.fork_of(opening).is_some() {
-            return;
-        }
+        let place = (opening.device, opening.incarnation);
+        let proven = self.membership.roster().parted.get(&place).map_or(u64::MAX, |head| head.seq);
         let mut seq = run.first();
         while seq <= to {
             let Some(own) = self.stored_run(run.log(), seq, turn) else { return };
             if let Some(proof) = ForkProof::between(self.pseudonym, opening, &own, run) {
-                self.operate(OpBody::Fork(Box::new(proof)), turn);
+                if proof.shared.seq < proven {
+                    self.operate(OpBody::Fork(Box::new(proof)), turn);
+                }
                 return;
             }
             seq = own.head().seq.saturating_add(1);

@@ -59,6 +59,9 @@ impl World {
         if granted && out {
             self.see_removal(device, space, other);
         }
+        if granted && matches!(what, Governance::Checkpoint { .. }) {
+            self.see_checkpoint(device, space);
+        }
         let promotes = matches!(what, Governance::SetRole { .. });
         self.scheme.promoted |= promotes && self.devices[other].part == Part::Guest;
     }

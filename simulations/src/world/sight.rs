@@ -23,6 +23,8 @@ pub(super) struct Sight {
     pasts: Pasts,
     /// By log of somebody taken out: the furthest it may count, as far as anybody decided.
     cuts: BTreeMap<LogId, u64>,
+    /// Up to where a checkpoint may say that a log counts, whatever somebody who did not know of it decided.
+    floors: BTreeMap<LogId, u64>,
     /// By listener, space and device: the latest presence it was shown.
     present: BTreeMap<(usize, SpaceId, DeviceId), u64>,
 }
@@ -262,6 +264,15 @@ impl World {
         }
     }
 
+    /// Somebody makes a checkpoint: what it holds may count for good.
+    pub(super) fn see_checkpoint(&mut self, by: usize, space: SpaceId) {
+        let logs = self.view(by, space).map(|view| view.logs);
+        for log in logs.into_iter().flatten() {
+            let floor = self.sight.floors.entry(log.log).or_default();
+            *floor = log.seq.max(*floor);
+        }
+    }
+
     /// Nothing beyond a cut counts on a device that knows of it.
     fn see_cuts(&mut self, n: usize, space: SpaceId) {
         if self.sight.cuts.is_empty() || !self.straight() {
@@ -278,7 +289,8 @@ impl World {
         for log in &view.logs {
             let out = members.iter().all(|member| member.device != log.device);
             let Some(cut) = self.sight.cuts.get(&log.log).filter(|_| out) else { continue };
-            if log.applied > *cut {
+            let cut = self.sight.floors.get(&log.log).map_or(*cut, |floor| *floor.max(cut));
+            if log.applied > cut {
                 let detail = format!(
                     "device {n} has applied entry {} of somebody it knows to be out, of which {cut} \
                      entries count",

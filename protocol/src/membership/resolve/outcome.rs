@@ -184,6 +184,7 @@ fn bound_logs(rules: &Rules<'_>, last: &Evaluation, roster: &mut Roster) {
             OpBody::Fork(proof) => {
                 let log = (proof.log.device, proof.log.incarnation);
                 lower(&mut roster.forks, log, proof.shared);
+                lower(&mut roster.parted, log, proof.shared);
                 lower(&mut roster.limits, log, lifted(log, *place, proof.shared));
             }
             OpBody::Remove { cut, .. } => {

@@ -182,6 +182,8 @@ pub(crate) struct LogRow {
     pub marks: Vec<(u64, u64)>,
     /// Entries that are in the objects and not here.
     pub gap: Option<crate::space::Gap>,
+    /// Entries that members told of before the last of the missing ones.
+    pub told: Vec<Head>,
 }
 
 /// What a peer and this device last agreed on.

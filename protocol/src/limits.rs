@@ -97,6 +97,8 @@ pub const LINK_CODE_MS_MAX: u64 = 10 * 60 * 1000;
 pub const LINKS_MAX: usize = 256;
 /// Entry bytes a peer may have on their way to us before we grant more.
 pub const CREDIT_BYTES: u64 = 4 * 1024 * 1024;
+/// Most places of a log that members told of by snapshots which are compared with its history when that comes.
+pub const HEADS_TOLD_MAX: usize = 16;
 /// Most entries of a log that a peer has yet to acknowledge when one more goes in the form that says only the low
 /// byte of its number.
 pub const BRIEF_ENTRIES_MAX: u64 = 128;

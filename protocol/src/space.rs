@@ -63,6 +63,9 @@ pub(crate) struct Log {
     voice: Voice,
     /// Entries that are in the objects and not here.
     pub gap: Option<Gap>,
+    /// Entries in the gap or after it that were the head before somebody's word went further: the history must contain
+    /// them.
+    told: Vec<Head>,
     /// What follows the gap may be of another branch than what is before it: up to where that was compared with what
     /// others hold.
     doubt: Option<u64>,
@@ -81,6 +84,7 @@ impl Log {
             marks: Vec::new(),
             voice: Voice::default(),
             gap: None,
+            told: Vec::new(),
             doubt: None,
         }
     }
@@ -108,6 +112,7 @@ impl Log {
             changed: self.changed,
             marks: self.marks.clone(),
             gap: self.gap,
+            told: self.told.clone(),
         }
     }
 }
@@ -253,7 +258,7 @@ impl Space {
         for (key, _) in turn.scan(&from, &to, limits::LOGS_PER_SPACE_MAX) {
             let Some(row) = turn.row::<LogRow>(&key, layout::KIND_LOG) else { return };
             let id = row.opening.log(self.pseudonym);
-            let LogRow { opening, head, applied, under, changed, marks, gap } = row;
+            let LogRow { opening, head, applied, under, changed, marks, gap, told } = row;
             self.change = self.change.max(changed);
             self.marked = self.change;
             let forgets = planted::is(Bug::BlockedForgottenAtRestart);
@@ -278,6 +283,7 @@ impl Space {
                 marks,
                 voice,
                 gap,
+                told,
                 doubt: None,
             };
             self.logs.insert(id, log);

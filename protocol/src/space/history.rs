@@ -119,8 +119,27 @@ impl Space {
         }
         self.within_bounds(writer, &run)?;
         turn.counters.entries_received += run.head().seq.min(gap.base.seq) - gap.after;
+        self.compare_told(&run, turn);
         let visible = self.fill(&run, writer, gap, turn);
         Ok(Some(Ingested { run, visible, history: true }))
+    }
+
+    /// Compares history with what members told of it before. If it is another branch, the objects contain what does not
+    /// count, and so does what they would be built from.
+    fn compare_told(&mut self, run: &VerifiedRun, turn: &mut Turn<'_>) {
+        let Some(log) = self.logs.get_mut(&run.log()) else { return };
+        let before = log.told.len();
+        let other = |head: &Head| run.hash_at(head.seq).is_some_and(|hash| hash != head.hash);
+        let contradicts = log.told.iter().any(other);
+        log.told.retain(|head| run.hash_at(head.seq).is_none());
+        if contradicts {
+            self.overdue = true;
+            self.drop_ground(turn);
+            self.write_row(turn);
+        }
+        if before > 0 {
+            self.write_log(run.log(), turn);
+        }
     }
 
     fn doubt(&mut self, id: LogId, compared: Option<u64>) {
@@ -191,6 +210,7 @@ impl Space {
         let to = self.head_at(id, gap.after, turn).unwrap_or(Head::NONE);
         if let Some(log) = self.logs.get_mut(&id) {
             (log.gap, log.doubt) = (None, None);
+            log.told.clear();
         }
         to
     }

@@ -282,6 +282,9 @@ impl Space {
         if log.head.seq >= head.seq {
             return;
         }
+        if log.gap.is_some() && log.told.len() < limits::HEADS_TOLD_MAX {
+            log.told.push(log.head);
+        }
         let after = log.gap.map_or(log.head.seq, |gap| gap.after);
         log.gap = Some(Gap { after, base: *head });
         log.head = *head;

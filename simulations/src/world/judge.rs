@@ -24,12 +24,13 @@ impl World {
 
     fn disagreement(&mut self) -> Option<String> {
         // What is held is quick to compare; what is shown is compared when all hold the same.
-        for space in self.spaces.clone() {
+        let spaces: Vec<SpaceId> =
+            self.spaces.iter().copied().filter(|space| !self.lost(*space)).collect();
+        for space in spaces.clone() {
             if let Some(unsettled) = self.unsettled(space) {
                 return Some(unsettled);
             }
         }
-        let spaces = self.spaces.clone();
         let members = spaces.iter().find_map(|space| self.differing_members(*space));
         members.or_else(|| spaces.into_iter().find_map(|space| self.differing(space)))
     }
@@ -74,29 +75,44 @@ impl World {
         if forgets || forked { None } else { self.lacking_history(space) }
     }
 
-    /// Who knows entries by a snapshot alone that others hold, in words. What only a disk that was put back had, nobody
-    /// holds any more.
+    /// Whether an entry went with a disk that was the only one to have it, after a snapshot had told somebody of it: who
+    /// was not told cannot come by it any more, and waits, unless an admin makes a checkpoint.
+    fn lost(&self, space: SpaceId) -> bool {
+        let disks = self.rotted.is_some() || self.devices.iter().any(|device| device.restored);
+        disks && self.gaps(space).any(|(_, log, gap)| self.holder(space, log, gap).is_none())
+    }
+
+    /// Who knows entries by a snapshot alone that others hold, in words.
     fn lacking_history(&self, space: SpaceId) -> Option<String> {
-        let view = |n: &usize| self.devices[*n].replica.as_ref()?.space(space);
-        let sharers = self.sharers(space);
-        let mut lacking = sharers.iter().filter_map(|n| {
-            let logs = view(n).into_iter().flat_map(|view| view.logs);
-            let mut gaps = logs.filter_map(|log| Some((*n, log.log, log.older?)));
-            gaps.next()
-        });
-        let (n, log, (first, last)) = lacking.next()?;
-        let holds = |m: &&usize| {
-            let held = view(m)?.logs.into_iter().find(|held| held.log == log)?;
-            let last = last.min(held.seq);
-            let lacks = held.older.is_some_and(|(from, to)| from <= first && last <= to);
-            (first <= last && !lacks).then_some(())
+        let (n, log, (first, last)) = self.gaps(space).next()?;
+        let held = match self.holder(space, log, (first, last)) {
+            Some(m) => format!("of which device {m} holds some"),
+            None => "and so does everybody".to_owned(),
         };
-        let of = format!("device {n} lacks the older entries {first} to {last} of log {log}");
-        match sharers.iter().find(|m| holds(m).is_some()) {
-            Some(m) => Some(format!("{of}, of which device {m} holds some")),
-            None if self.rotted.is_some() || self.devices.iter().any(|it| it.restored) => None,
-            None => Some(format!("{of}, and so does everybody")),
-        }
+        Some(format!("device {n} lacks the older entries {first} to {last} of log {log}, {held}"))
+    }
+
+    /// Entries that devices know by a snapshot alone: the first and the last of a log.
+    fn gaps(&self, space: SpaceId) -> impl Iterator<Item = (usize, LogId, (u64, u64))> {
+        let of = move |n: usize| {
+            let view = self.devices[n].replica.as_ref().and_then(|replica| replica.space(space));
+            let logs = view.into_iter().flat_map(|view| view.logs);
+            logs.filter_map(move |log| Some((n, log.log, log.older?)))
+        };
+        self.sharers(space).into_iter().flat_map(of)
+    }
+
+    /// Who holds some of the entries from the first to the last.
+    fn holder(&self, space: SpaceId, log: LogId, (first, last): (u64, u64)) -> Option<usize> {
+        self.sharers(space).into_iter().find(|m| {
+            let view = self.devices[*m].replica.as_ref().and_then(|replica| replica.space(space));
+            let held = view.into_iter().flat_map(|view| view.logs).find(|held| held.log == log);
+            held.is_some_and(|held| {
+                let last = last.min(held.seq);
+                let lacks = held.older.is_some_and(|(from, to)| from <= first && last <= to);
+                first <= last && !lacks
+            })
+        })
     }
 
     /// The first entry that one of two devices lacks, in words.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::objects::Objects;
 use super::{Log, Space, Visible};
 use crate::body::Voice;
-use crate::entry::{Head, LogOpening};
+use crate::entry::{Head, LogOpening, VerifiedRun};
 use crate::ids::{DeviceId, LogId, MemberId};
 use crate::layout;
 use crate::membership::{Cut, Limit, Role, Subject};
@@ -64,17 +64,18 @@ impl Space {
         let fork = roster.forks.get(&place).copied();
         let parted = roster.parted.get(&place).copied();
         let mut bound = roster.limit(opening);
-        if let Some(fork) = fork
-            && fork.seq < head.seq
-        {
-            self.go_back(id, fork, turn);
-        }
-        if let (Some(fork), Some(parted)) = (fork, parted)
-            && parted.seq < self.head(id).seq
-            && self.head(id) != fork
-        {
-            // A checkpoint has settled one branch, and what is here may be the other.
-            self.go_back(id, parted, turn);
+        if let (Some(fork), Some(parted)) = (fork, parted) {
+            let here = self.hash_at(id, fork.seq.min(head.seq), turn);
+            let other = match head.seq < fork.seq {
+                // A checkpoint has settled one branch further, and what is here may be the other.
+                true => head.seq > parted.seq,
+                false => fork.seq > 0 && here.is_some_and(|hash| hash != fork.hash),
+            };
+            if other {
+                self.go_back(id, parted, true, turn);
+            } else if fork.seq < head.seq {
+                self.go_back(id, fork, false, turn);
+            }
         }
         if let Limit::UpTo(last) = bound
             && last.seq > 0
@@ -93,10 +94,11 @@ impl Space {
         log.applied > log.limit().min(log.head.seq)
     }
 
-    /// Forgets what follows an entry of a forked log. The rows stay in the store.
-    fn go_back(&mut self, id: LogId, to: Head, turn: &mut Turn<'_>) {
+    /// Forgets what follows an entry of a forked log. The rows stay in the store, unless other entries are to come in
+    /// place of theirs.
+    fn go_back(&mut self, id: LogId, to: Head, replaced: bool, turn: &mut Turn<'_>) {
         let gap = self.logs.get(&id).and_then(|log| log.gap);
-        let to = match gap.filter(|gap| to.seq < gap.base.seq) {
+        let mut to = match gap.filter(|gap| to.seq < gap.base.seq) {
             Some(gap) if to.seq > gap.after => self.fall_back(id, gap, turn),
             gap => {
                 if let Some(gap) = gap {
@@ -106,6 +108,9 @@ impl Space {
                 if known { to } else { Head::NONE }
             }
         };
+        if replaced {
+            to = self.drop_after(id, to, turn);
+        }
         self.change += 1;
         let Some(log) = self.logs.get_mut(&id) else { return };
         log.head = to;
@@ -116,6 +121,20 @@ impl Space {
         self.frontier = None;
         self.write_log(id, turn);
         turn.effects.batch.require_durable();
+    }
+
+    /// Deletes the runs of a log that end after an entry; the entry that is the last then.
+    fn drop_after(&self, id: LogId, to: Head, turn: &mut Turn<'_>) -> Head {
+        let rows = self.run_rows(id, to.seq + 1, usize::MAX, turn);
+        let first = rows.first().and_then(|(_, row)| {
+            Some(VerifiedRun::from_stored(self.pseudonym, row.before, &row.run.0)?.first())
+        });
+        let left = first.map_or(to.seq, |first| to.seq.min(first.saturating_sub(1)));
+        let last = if left == to.seq { Some(to) } else { self.head_at(id, left, turn) };
+        for (key, _) in rows {
+            turn.effects.batch.delete(key);
+        }
+        last.unwrap_or(Head::NONE)
     }
 
     /// Whether an incoming run may follow: it does not contradict a cut or run past a fork.

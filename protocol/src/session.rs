@@ -146,6 +146,8 @@ impl Progress {
             self.acked = self.acked.min(told);
         }
         self.known = true;
+        // It may have gone back to where the branches part; if not, that is seen next.
+        self.parted = false;
     }
 }
 

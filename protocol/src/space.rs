@@ -451,7 +451,7 @@ impl Space {
             return Err(Rejection::BadRun);
         }
         let roster = self.membership.roster();
-        if !roster.devices.get(&opening.device).is_some_and(|device| device.writes) {
+        if !roster.has_written(opening.device) {
             return Err(Rejection::NotWriter);
         }
         if known.is_none() && self.logs.len() >= limits::LOGS_PER_SPACE_MAX {

@@ -1,6 +1,6 @@
 //! What a set of operations comes to: members, devices, invites, epochs, and how far logs count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::card::DeviceCard;
 use crate::entry::{Head, LogOpening};
@@ -80,6 +80,9 @@ pub(crate) struct Roster {
     pub members: BTreeMap<MemberId, Member>,
     /// Every device that was ever let in.
     pub devices: BTreeMap<DeviceId, Device>,
+    /// Devices that somebody let in by what does not count any more: what they wrote counts nowhere, but others may
+    /// have built on it.
+    pub void: BTreeSet<DeviceId>,
     pub invites: BTreeMap<OpId, Invite>,
     pub epochs: BTreeMap<EpochId, Epoch>,
     /// Epochs in the order they came to be.
@@ -102,6 +105,11 @@ impl Roster {
 
     pub(crate) fn may(&self, device: DeviceId, role: Role) -> bool {
         self.role(device).is_some_and(|has| has >= role)
+    }
+
+    /// Whether entries of a device are kept, whether they count or not.
+    pub(crate) fn has_written(&self, device: DeviceId) -> bool {
+        self.devices.get(&device).is_some_and(|known| known.writes) || self.void.contains(&device)
     }
 
     /// The devices that may at least `role`, with their cards.

@@ -66,12 +66,10 @@ impl Space {
         let mut bound = roster.limit(opening);
         if let (Some(fork), Some(parted)) = (fork, parted) {
             let here = self.hash_at(id, fork.seq.min(head.seq), turn);
-            let other = match head.seq < fork.seq {
-                // A checkpoint has settled one branch further, and what is here may be the other.
-                true => head.seq > parted.seq,
-                false => fork.seq > 0 && here.is_some_and(|hash| hash != fork.hash),
-            };
-            if other {
+            let other = fork.seq > 0 && here.is_some_and(|hash| hash != fork.hash);
+            if head.seq < fork.seq {
+                self.come_forward(id, fork, parted, turn);
+            } else if other {
                 self.go_back(id, parted, true, turn);
             } else if fork.seq < head.seq {
                 self.go_back(id, fork, false, turn);
@@ -111,6 +109,33 @@ impl Space {
         if replaced {
             to = self.drop_after(id, to, turn);
         }
+        self.move_head(id, to, turn);
+    }
+
+    /// A checkpoint has settled one branch of a forked log further than it is held here: what was kept is taken up again
+    /// if it is that branch, and makes room for it if it may be another.
+    fn come_forward(&mut self, id: LogId, fork: Head, parted: Head, turn: &mut Turn<'_>) {
+        let mut last = self.head(id);
+        let rows = self.run_rows(id, last.seq + 1, usize::MAX, turn);
+        let stale = !rows.is_empty();
+        for (_, row) in rows {
+            let run = VerifiedRun::from_stored(self.pseudonym, row.before, &row.run.0);
+            let Some(run) = run.filter(|run| run.hash_at(last.seq) == Some(last.hash)) else { break };
+            if run.hash_at(fork.seq) == Some(fork.hash) {
+                return self.move_head(id, fork, turn);
+            }
+            last = run.head();
+        }
+        let here = self.head(id);
+        if here.seq > parted.seq {
+            self.go_back(id, parted, true, turn);
+        } else if stale {
+            let left = self.drop_after(id, here, turn);
+            self.move_head(id, left, turn);
+        }
+    }
+
+    fn move_head(&mut self, id: LogId, to: Head, turn: &mut Turn<'_>) {
         self.change += 1;
         let Some(log) = self.logs.get_mut(&id) else { return };
         log.head = to;

@@ -238,7 +238,7 @@ impl Space {
                 Limit::Free => true,
                 Limit::UpTo(last) => head.seq < last.seq || head == last,
             };
-            let writer = roster.devices.get(&opening.device).is_some_and(|known| known.writes);
+            let writer = roster.has_written(opening.device);
             let forked = self.fork_of(opening).is_some_and(|fork| head.seq > fork.seq);
             let here = self.logs.get(&id);
             let contradicts = here.is_some_and(|log| {

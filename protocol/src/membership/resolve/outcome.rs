@@ -1,6 +1,6 @@
 //! From what counts to the roster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::roster::{Device, Epoch, Invite, Member, Roster, Wrap};
 use super::super::{Node, OpBody, Role, Target};
@@ -29,6 +29,7 @@ pub(super) fn outcome(rules: &Rules<'_>, last: &Evaluation) -> Roster {
             roster.devices.insert(*id, Device { card: card.clone(), active, writes });
         }
     }
+    roster.void = void(rules, last, &roster);
     let invites = rules.order.iter().filter(|place| is(&last.counts, **place));
     let revoked = revoked(rules, last);
     roster.invites = invites
@@ -59,6 +60,23 @@ pub(super) fn outcome(rules: &Rules<'_>, last: &Evaluation) -> Roster {
         }
     }
     roster
+}
+
+/// Devices on whose entry, which does not count, somebody has built whom something that counts let in.
+fn void(rules: &Rules<'_>, last: &Evaluation, roster: &Roster) -> BTreeSet<DeviceId> {
+    let enters = |place: &&usize| !is(&last.counts, **place) && rules.node(**place).op.enters();
+    let entered = rules.order.iter().filter(enters).filter_map(|place| {
+        let device = rules.node(*place).op.card()?.device;
+        let built = |by: &usize| {
+            let node = rules.node(*by);
+            node.op.author != device
+                && roster.devices.contains_key(&node.op.author)
+                && node.past.contains(*place)
+        };
+        let known = roster.devices.contains_key(&device);
+        (!known && rules.order.iter().any(built)).then_some(device)
+    });
+    entered.collect()
 }
 
 /// Whether a checkpoint stands: some operation knows that every device which was an admin's by then knows of it. Who

@@ -196,6 +196,10 @@ fn bound_logs(rules: &Rules<'_>, last: &Evaluation, roster: &mut Roster) {
         knew.map(|(_, head)| *head)
             .fold(cut, |most, head| if head.seq > most.seq { head } else { most })
     };
+    for (log, lifts) in adopted.iter().filter(|(log, _)| roster.void.contains(&log.0)) {
+        let furthest = lifts.iter().map(|(_, head)| *head).max_by_key(|head| head.seq);
+        roster.limits.extend(furthest.map(|head| (*log, head)));
+    }
     for place in rules.order.iter().filter(|place| is(&last.counts, **place)) {
         let node = rules.node(*place);
         match &node.op.body {

@@ -398,15 +398,15 @@ impl Replica {
         let peer = session.peer;
         let Some(shared) = session.shared.get_mut(&id) else { return Ok(()) };
         frame.named.iter().for_each(|(log, _)| shared.numbers.on_without_base(*log));
-        let numbered = frame
-            .numbered
-            .iter()
-            .filter_map(|(number, seq)| shared.numbers.our_log(*number).map(|log| (log, *seq)));
         if planted::is(Bug::AckedNumberTrusted) {
             let known = |(number, _): &(u32, u64)| shared.numbers.our_log(*number).is_some();
             assert!(frame.numbered.iter().all(known), "planted");
         }
-        let heads: Vec<(LogId, u64)> = numbered.chain(frame.named.iter().copied()).collect();
+        let mut heads = frame.named.clone();
+        let logs = frame.numbered.iter();
+        heads.extend(
+            logs.filter_map(|(number, seq)| Some((shared.numbers.our_log(*number)?, *seq))),
+        );
         for (log, seq) in heads {
             let own = log == space.own_log;
             // Of this device's own log nobody holds more than it has written.

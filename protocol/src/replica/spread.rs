@@ -294,7 +294,8 @@ impl Replica {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let granted = session.received.saturating_add(limits::CREDIT_BYTES);
         let due = granted.saturating_sub(session.grant) >= limits::CREDIT_BYTES / 4;
-        if due && !planted::is(Bug::CreditNever) {
+        // Who has not proven to know a space is told nothing.
+        if due && !session.shared.is_empty() && !planted::is(Bug::CreditNever) {
             session.grant = granted;
             let sent = session.sent;
             self.send(link, &Frame::Credit(Credit { granted, sent }), effects);

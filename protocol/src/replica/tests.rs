@@ -305,7 +305,8 @@ fn who_numbers_logs_by_what_the_other_forgot_is_understood_all_the_same() {
             let mut frames = ends[writer].input(Input::Wished { wish: WishId(1), what }, 20).frames;
             let mut to = 1 - writer;
             while !frames.is_empty() {
-                let received = frames.into_iter().map(|bytes| Input::Received { link: LINK, bytes });
+                let received =
+                    frames.into_iter().map(|bytes| Input::Received { link: LINK, bytes });
                 let outs = received.map(|input| ends[to].input(input, 20).frames);
                 frames = outs.collect::<Vec<_>>().concat();
                 to = 1 - to;

@@ -64,10 +64,15 @@ impl Numbers {
         number
     }
 
-    /// The log that we call by a number.
-    pub(crate) fn our_log(&self, number: u32) -> Option<LogId> {
-        let logs = if number.is_multiple_of(2) { &self.base } else { &self.our_logs };
-        logs.get(usize::try_from(number / 2).ok()?).copied()
+    /// The log that we call by a number, which the peer named so.
+    pub(crate) fn our_log(&mut self, number: u32) -> Option<LogId> {
+        let place = usize::try_from(number / 2).ok()?;
+        if number.is_multiple_of(2) {
+            return self.base.get(place).copied();
+        }
+        let log = self.our_logs.get(place).copied()?;
+        self.on_without_base(log);
+        Some(log)
     }
 
     /// Takes in the peer's number for a log.
@@ -85,7 +90,7 @@ impl Numbers {
     /// The log that the peer calls by a number.
     pub(crate) fn their_log(&mut self, number: u32) -> Option<LogId> {
         if number.is_multiple_of(2) {
-            return self.our_log(number);
+            return self.base.get(usize::try_from(number / 2).ok()?).copied();
         }
         let log = self.theirs.get(&number).copied()?;
         self.on_without_base(log);

@@ -120,7 +120,9 @@ impl Space {
         let stale = !rows.is_empty();
         for (_, row) in rows {
             let run = VerifiedRun::from_stored(self.pseudonym, row.before, &row.run.0);
-            let Some(run) = run.filter(|run| run.hash_at(last.seq) == Some(last.hash)) else { break };
+            let Some(run) = run.filter(|run| run.hash_at(last.seq) == Some(last.hash)) else {
+                break;
+            };
             if run.hash_at(fork.seq) == Some(fork.hash) {
                 return self.move_head(id, fork, turn);
             }
@@ -135,7 +137,7 @@ impl Space {
         }
     }
 
-    fn move_head(&mut self, id: LogId, to: Head, turn: &mut Turn<'_>) {
+    pub(super) fn move_head(&mut self, id: LogId, to: Head, turn: &mut Turn<'_>) {
         self.change += 1;
         let Some(log) = self.logs.get_mut(&id) else { return };
         log.head = to;

@@ -109,11 +109,17 @@ impl Space {
         }
         // Where the run reaches beyond the gap it must be what is there: one entry that is the same shows it for all
         // before.
-        let last = run.head().seq.min(self.head(run.log()).seq);
-        let known = (last > gap.base.seq).then(|| self.head_at(run.log(), last, turn)).flatten();
-        let known = [Some(gap.base), known].into_iter().flatten();
-        if known.into_iter().any(|head| run.hash_at(head.seq).is_some_and(|hash| hash != head.hash))
-        {
+        let contradicts = |head: Head| run.hash_at(head.seq).is_some_and(|hash| hash != head.hash);
+        let last = run.head().seq.min(self.head(id).seq);
+        let known = (last > gap.base.seq).then(|| self.head_at(id, last, turn)).flatten();
+        if contradicts(gap.base) {
+            // Of the branch that somebody told of nothing is here, and nothing may be anywhere: entries go before words.
+            let left = self.fall_back(id, gap, turn);
+            self.move_head(id, left, turn);
+            self.doubt_objects(turn);
+            return Err(Rejection::Forked);
+        }
+        if known.is_some_and(contradicts) {
             self.fork_between(&run, turn);
             return Err(Rejection::Forked);
         }
@@ -124,8 +130,7 @@ impl Space {
         Ok(Some(Ingested { run, visible, history: true }))
     }
 
-    /// Compares history with what members told of it before. If it is another branch, the objects contain what does not
-    /// count, and so does what they would be built from.
+    /// Compares history with what members told of it before: it may be another branch.
     fn compare_told(&mut self, run: &VerifiedRun, turn: &mut Turn<'_>) {
         let Some(log) = self.logs.get_mut(&run.log()) else { return };
         let before = log.told.len();
@@ -133,13 +138,18 @@ impl Space {
         let contradicts = log.told.iter().any(other);
         log.told.retain(|head| run.hash_at(head.seq).is_none());
         if contradicts {
-            self.overdue = true;
-            self.drop_ground(turn);
-            self.write_row(turn);
+            self.doubt_objects(turn);
         }
         if before > 0 {
             self.write_log(run.log(), turn);
         }
+    }
+
+    /// The objects contain entries of a branch that does not count, and so does what they would be built from.
+    fn doubt_objects(&mut self, turn: &mut Turn<'_>) {
+        self.overdue = true;
+        self.drop_ground(turn);
+        self.write_row(turn);
     }
 
     fn doubt(&mut self, id: LogId, compared: Option<u64>) {

@@ -19,6 +19,8 @@ struct Checked<'a> {
     id: LogId,
     head: Head,
     under: Under,
+    /// Whether here, on somebody's word too, another entry is in its place.
+    other: bool,
 }
 
 /// How what others know of this device's own log goes together with what is here.
@@ -150,10 +152,11 @@ impl Space {
         }
         let author = manifest.device;
         let forgotten = self.own_forgotten(&checked);
-        if forgotten == Some(Forgotten::Unclear) && self.opens_the_past() {
+        let unclear = forgotten == Some(Forgotten::Unclear) || checked.iter().any(|it| it.other);
+        if unclear && self.opens_the_past() {
             return None;
         }
-        if self.overdue && !self.opens_the_past() || forgotten == Some(Forgotten::Unclear) {
+        if unclear || self.overdue && !self.opens_the_past() {
             return self.start_over(&contents, &checked, author, turn);
         }
         let shown = contents.objects.iter().map(|known| Visible { object: known.object, author });
@@ -241,15 +244,16 @@ impl Space {
             let writer = roster.has_written(opening.device);
             let forked = self.fork_of(opening).is_some_and(|fork| head.seq > fork.seq);
             let here = self.logs.get(&id);
+            let hash = self.hash_at(id, head.seq, turn);
+            let other = here.is_some_and(|log| log.lacks(head.seq))
+                && hash.is_some_and(|it| it != head.hash);
             let contradicts = here.is_some_and(|log| {
-                head.seq <= log.head.seq
-                    && !log.lacks(head.seq)
-                    && self.hash_at(id, head.seq, turn) != Some(head.hash)
+                head.seq <= log.head.seq && !log.lacks(head.seq) && hash != Some(head.hash)
             });
             if !counts || !writer || forked || contradicts || !seen.insert(id) {
                 return None;
             }
-            checked.push(Checked { stand, id, head, under });
+            checked.push(Checked { stand, id, head, under, other });
         }
         Some(checked)
     }
@@ -275,14 +279,16 @@ impl Space {
 
     /// Lets a log go on from where a snapshot stands, if what is here ends before that.
     fn reach(&mut self, checked: &Checked<'_>, turn: &mut Turn<'_>) {
-        let Checked { stand, id, head, under } = checked;
+        let Checked { stand, id, head, under, other } = checked;
         let bound = self.membership.roster().limit(stand.opening);
         let change = self.change + 1;
         let log = self.logs.entry(*id).or_insert_with(|| Log { bound, ..Log::new(stand.opening) });
-        if log.head.seq >= head.seq {
+        if log.head.seq >= head.seq && !other {
             return;
         }
-        if log.gap.is_some() && log.told.len() < limits::HEADS_TOLD_MAX {
+        if *other {
+            log.told.clear();
+        } else if log.gap.is_some() && log.told.len() < limits::HEADS_TOLD_MAX {
             log.told.push(log.head);
         }
         let after = log.gap.map_or(log.head.seq, |gap| gap.after);

@@ -46,21 +46,21 @@ impl World {
             _ => Governance::SetRole { member, role },
         };
         self.see_adoption(what);
+        let out = matches!(what, Governance::RemoveMember { .. } | Governance::RemoveDevice { .. });
+        if out {
+            self.see_removal(device, space, other);
+        }
+        if matches!(what, Governance::Checkpoint { .. }) {
+            self.see_checkpoint(device, space);
+        }
         let before = self.devices[device].decided.len();
         let granted = self.wish(device, Wish::Govern { space, what }).is_some();
         let decided = granted && self.devices[device].decided.len() > before;
-        let out = matches!(what, Governance::RemoveMember { .. } | Governance::RemoveDevice { .. });
         // Whoever leaves, or adopts what it wrote itself, need be no admin.
         let own = out && other == device || matches!(what, Governance::Adopt { .. });
         if decided && view.role < Some(Role::Admin) && !own {
             let detail = format!("device {device} decides {what:?} as {:?}", view.role);
             self.fail("rights", detail);
-        }
-        if granted && out {
-            self.see_removal(device, space, other);
-        }
-        if granted && matches!(what, Governance::Checkpoint { .. }) {
-            self.see_checkpoint(device, space);
         }
         let promotes = matches!(what, Governance::SetRole { .. });
         self.scheme.promoted |= promotes && self.devices[other].part == Part::Guest;

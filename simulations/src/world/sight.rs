@@ -247,7 +247,7 @@ impl World {
         }
     }
 
-    /// A device has been taken out: up to where its logs count at most.
+    /// A device is about to be taken out, if that is granted: up to where its logs count at most.
     pub(super) fn see_removal(&mut self, by: usize, space: SpaceId, out: usize) {
         let id = self.id(out);
         let Some(view) = self.view(by, space).filter(|_| self.straight()) else { return };
@@ -264,7 +264,7 @@ impl World {
         }
     }
 
-    /// Somebody makes a checkpoint: what it holds may count for good.
+    /// Somebody is about to make a checkpoint: what it holds may count for good.
     pub(super) fn see_checkpoint(&mut self, by: usize, space: SpaceId) {
         let logs = self.view(by, space).map(|view| view.logs);
         for log in logs.into_iter().flatten() {

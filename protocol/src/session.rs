@@ -28,8 +28,8 @@ pub(crate) struct Session {
     pub claimed: Vec<(Claim, bool)>,
     /// Boxed, for a leaf of the map has room for eleven.
     pub shared: BTreeMap<SpaceId, Box<Shared>>,
-    /// Numbers for logs of spaces that are begun anew on this link, until they are.
-    pub numbers: BTreeMap<SpaceId, Numbers>,
+    /// Of spaces that are begun anew on this link, until they are: how the peer names them, and numbers for logs.
+    pub numbers: BTreeMap<SpaceId, (Tag, Numbers)>,
     pace: &'static Pace,
     rate: Rate,
     /// Run bytes sent to the peer.
@@ -49,6 +49,8 @@ pub(crate) struct Session {
     pub next_repair: Time,
     /// The number that is to be sent back, and when it went.
     pub echo: Option<(u64, Time)>,
+    /// When the peer was last asked for its claims, since it spoke of something it had not proven here.
+    pub claims_asked: Option<Time>,
 }
 
 /// One space that both ends of a link have proven to know.
@@ -172,6 +174,7 @@ impl Session {
             wake: None,
             next_repair: now.plus_ms(limits::REPAIR_EVERY_MS),
             echo: None,
+            claims_asked: None,
         }
     }
 

@@ -86,6 +86,15 @@ impl Replica {
         true
     }
 
+    /// Shows the peer of a link all spaces that it has been taken out of.
+    pub(super) fn say_farewells(&mut self, link: LinkId, now: Time, effects: &mut Effects) {
+        let session = self.sessions.get(&link);
+        let shared = session.into_iter().flat_map(|session| session.shared.keys());
+        for id in shared.copied().collect::<Vec<SpaceId>>() {
+            self.say_farewell(link, id, now, effects);
+        }
+    }
+
     /// Brings a space in line with its roster, and the links with the space.
     pub(super) fn follow(
         &mut self,

@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use super::heads::Telling;
+use super::heads::{ANSWER_EVERY_MS, Telling};
 use super::{Replica, turn};
 use crate::effect::{Effects, Event, JoinRefusal};
 use crate::entry::{Bytes, SealedRun};
@@ -59,7 +59,15 @@ impl Replica {
         }
         match result {
             Ok(()) => self.conduct.accepted(peer),
-            Err(rejection) => self.on_rejection(link, rejection, now, rng, effects),
+            Err(rejection) => {
+                match rejection {
+                    // It may not have heard that it is out, and would go on like that.
+                    Rejection::NotMember => self.say_farewells(link, now, effects),
+                    Rejection::NotProven => self.ask_for_claims(link, now, effects),
+                    _ => {}
+                }
+                self.on_rejection(link, rejection, now, rng, effects);
+            }
         }
     }
 
@@ -84,6 +92,16 @@ impl Replica {
         self.match_claims(link, now, rng, effects);
         self.welcome(link, now, rng, effects);
         Ok(())
+    }
+
+    /// A peer speaks of a space that it has not proven to know: its claims may have been lost.
+    fn ask_for_claims(&mut self, link: LinkId, now: Time, effects: &mut Effects) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        if session.claims_asked.is_none_or(|at| at.plus_ms(ANSWER_EVERY_MS) <= now) {
+            session.claims_asked = Some(now);
+            let nonce = session.nonce;
+            self.send(link, &Frame::Hello(Hello { nonce }), effects);
+        }
     }
 
     /// Claims every space on one link, padded with random claims.
@@ -146,11 +164,14 @@ impl Replica {
             }
             let claimed = session::claim(&space.secret, &theirs, &ours);
             let place = session.claims.iter().position(|claim| *claim == claimed);
+            let shared_before = session.numbers.get(&space.id).map(|(tag, _)| *tag);
             let theirs_for = place.and_then(|place| u32::try_from(place).ok()).map(Tag);
+            let theirs_for = theirs_for.or(shared_before);
             let ours_for = session.tag_of(session::claim(&space.secret, &ours, &theirs));
             if let (Some(tag_out), Some(tag_in)) = (ours_for, theirs_for) {
                 let mut shared = Shared::new((tag_out, tag_in), &space.secret, &ours, &theirs);
-                shared.numbers = session.numbers.remove(&space.id).unwrap_or_default();
+                let numbers = session.numbers.remove(&space.id).map(|(_, numbers)| numbers);
+                shared.numbers = numbers.unwrap_or_default();
                 session.shared.insert(space.id, Box::new(shared));
                 session.dirty = true;
                 started.push(space.id);

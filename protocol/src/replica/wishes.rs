@@ -157,7 +157,7 @@ impl Replica {
         for session in self.sessions.values_mut() {
             // The peer begins nothing anew: what it calls logs by, and what it was told to call them by, stays.
             if let Some(shared) = session.shared.remove(&id) {
-                session.numbers.insert(id, shared.numbers);
+                session.numbers.insert(id, (shared.tag_in, shared.numbers));
             }
         }
         self.claim_everywhere(now, rng, effects);

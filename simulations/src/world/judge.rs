@@ -19,20 +19,19 @@ type Frontier = BTreeMap<LogId, u64>;
 impl World {
     /// Whether all members hold and show the same.
     pub(super) fn agreed(&mut self) -> bool {
-        self.disagreement().is_none()
+        let spaces = self.spaces.clone();
+        self.disagreement(&spaces).is_none()
     }
 
-    fn disagreement(&mut self) -> Option<String> {
+    fn disagreement(&mut self, spaces: &[SpaceId]) -> Option<String> {
         // What is held is quick to compare; what is shown is compared when all hold the same.
-        let spaces: Vec<SpaceId> =
-            self.spaces.iter().copied().filter(|space| !self.lost(*space)).collect();
-        for space in spaces.clone() {
-            if let Some(unsettled) = self.unsettled(space) {
+        for space in spaces {
+            if let Some(unsettled) = self.unsettled(*space) {
                 return Some(unsettled);
             }
         }
         let members = spaces.iter().find_map(|space| self.differing_members(*space));
-        members.or_else(|| spaces.into_iter().find_map(|space| self.differing(space)))
+        members.or_else(|| spaces.iter().find_map(|space| self.differing(*space)))
     }
 
     /// Who does not hold what the others hold, in words.
@@ -231,8 +230,15 @@ impl World {
         if !self.failures.is_empty() {
             return;
         }
-        if let Some(detail) = self.disagreement() {
+        let (lost, spaces): (Vec<SpaceId>, Vec<SpaceId>) =
+            self.spaces.iter().partition(|space| self.lost(**space));
+        if let Some(detail) = self.disagreement(&spaces) {
             self.fail("convergence", detail);
+            return;
+        }
+        if !lost.is_empty() && !self.agreed() {
+            self.tell(|| "what only a lost disk had keeps devices apart".to_owned());
+            spaces.into_iter().for_each(|space| self.judge_promises(space));
             return;
         }
         self.see_rest();

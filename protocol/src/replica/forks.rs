@@ -33,7 +33,7 @@ impl Replica {
             return;
         };
         let Some(shared) = session.shared.get_mut(&id) else { return };
-        if shared.marked.is_some_and(|at| at.plus_ms(ANSWER_EVERY_MS) > now) {
+        if logs.is_empty() || shared.marked.is_some_and(|at| at.plus_ms(ANSWER_EVERY_MS) > now) {
             return;
         }
         shared.marked = Some(now);

@@ -363,6 +363,11 @@ impl Mesh {
         self.devices[n].replica.space(space).unwrap().quarantined
     }
 
+    /// Entries that wait for others.
+    pub fn waiting(&self, n: usize, space: SpaceId) -> u64 {
+        self.devices[n].replica.space(space).unwrap().waiting
+    }
+
     /// A second device with the same keys and the same disk as `n` has now.
     pub fn clone_device(&mut self, n: usize) -> usize {
         let store = Arc::new(MemoryStore::default());

@@ -229,5 +229,7 @@ pub const PRESENCE_DEVICES_MAX: usize = 16 * 1024;
 pub const PRESENCE_FOR_MS: u64 = 30_000;
 /// A device renews its presence this often, in milliseconds.
 pub const PRESENCE_RENEW_MS: u64 = 10_000;
+/// Who brings a note that is overdue is asked for it about this often, in milliseconds.
+pub const PRESENCE_ASK_EVERY_MS: u64 = 5_000;
 /// Shortest time between two changes of one presence that go over a link, in milliseconds.
 pub const PRESENCE_EVERY_MS: u64 = 40;

@@ -120,8 +120,8 @@ pub(crate) struct Present {
     pub next: Time,
     /// Whether a later note waits for that.
     pub waits: bool,
-    /// Whether everybody was asked for the next note, as it did not come.
-    pub asked: bool,
+    /// When everybody was last asked for the next note, as it did not come.
+    pub asked: Option<Time>,
 }
 
 /// Everybody's latest, in one space.
@@ -158,14 +158,14 @@ impl Presences {
             from: None,
             next: Time(0),
             waits: false,
-            asked: false,
+            asked: None,
         });
         let changed = known.value != value;
         known.number = note.number;
         known.held = Some((note, until));
         known.value = value;
         known.from = from;
-        known.asked = false;
+        known.asked = None;
         changed
     }
 
@@ -182,12 +182,12 @@ impl Presences {
         gone
     }
 
-    /// The devices whose next note should have come; each once.
+    /// The devices whose next note should have come; each now and then until what it says ends.
     pub(crate) fn overdue(&mut self, now: Time) -> Vec<DeviceId> {
         let mut overdue = Vec::new();
         for (device, present) in &mut self.devices {
-            let at = present.held.as_ref().map_or(now, |(_, until)| overdue_at(*until));
-            if at <= now && present.from.is_some() && !std::mem::replace(&mut present.asked, true) {
+            if present.ask_at().is_some_and(|at| at <= now) {
+                present.asked = Some(now);
                 overdue.push(*device);
             }
         }
@@ -198,19 +198,21 @@ impl Presences {
     pub(crate) fn wake_at(&self) -> Option<Time> {
         let devices = self.devices.values().flat_map(|present| {
             let waits = present.waits.then_some(present.next);
-            let held = present.held.as_ref().map(|(_, until)| match present.asked {
-                false if present.from.is_some() => overdue_at(*until),
-                _ => *until,
-            });
+            let ends = present.held.as_ref().map(|(_, until)| *until);
+            let held = ends.into_iter().chain(present.ask_at()).min();
             [held, waits].into_iter().flatten()
         });
         devices.chain(self.own.as_ref().map(|(_, at)| *at)).min()
     }
 }
 
-/// When the note after one that holds until then should have come.
-fn overdue_at(until: Time) -> Time {
-    Time(until.0.saturating_sub(limits::PRESENCE_FOR_MS / 2))
+impl Present {
+    /// When everybody is asked for the next note, of a device that others bring.
+    fn ask_at(&self) -> Option<Time> {
+        let (_, until) = self.held.as_ref().filter(|_| self.from.is_some())?;
+        let overdue = Time(until.0.saturating_sub(limits::PRESENCE_FOR_MS / 2));
+        Some(self.asked.map_or(overdue, |at| at.plus_ms(limits::PRESENCE_ASK_EVERY_MS)))
+    }
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ impl Replica {
         let tag = shared.tag_out;
         if ask == Some(false) {
             // Who is asked to be lazy is to be asked again when the next note is late.
-            presences.devices.entry(device).and_modify(|present| present.asked = false);
+            presences.devices.entry(device).and_modify(|present| present.asked = None);
         }
         if let Some(eager) = ask.filter(|_| member) {
             let number = note.number;
@@ -269,8 +269,10 @@ impl Replica {
         for (link, session) in &mut self.sessions {
             if space.membership.roster().may(session.peer, Role::Relay)
                 && let Some(shared) = session.shared.get_mut(&id)
-                && shared.notes.get_mut(&device).is_some_and(|(_, branch)| branch.on_new())
+                && let Some((_, branch)) = shared.notes.get_mut(&device)
             {
+                // What asked it before may have been lost.
+                branch.on_new();
                 let tag = shared.tag_out;
                 let frame = Frame::Notes(Notes { tag, device, number, eager: true });
                 asked.push((*link, frame));
@@ -290,10 +292,11 @@ impl Replica {
         effects: &mut Effects,
     ) {
         let Some(presences) = self.presences.get_mut(&id) else { return };
+        let mut overdue = presences.overdue(now);
         for device in presences.expire(now) {
             effects.visible.push(Event::Presence { space: id, device, value: None });
+            overdue.push(device);
         }
-        let overdue = presences.overdue(now);
         let waiting = presences.devices.iter().filter(|(_, p)| p.waits && p.next <= now);
         let waiting: Vec<DeviceId> = waiting.map(|(device, _)| *device).collect();
         let renewed = presences.own.as_mut().filter(|(_, at)| *at <= now).map(|(value, at)| {

@@ -744,8 +744,9 @@ impl Member {
     /// What heads may say beyond their digest.
     fn detail(&mut self, script: &mut Script<'_>) -> Detail {
         let heads = self.heads_of(script);
-        match script.below(4) {
+        match script.below(5) {
             0 => Detail::None,
+            4 => Detail::Unchanged,
             1 => {
                 let mut numbers: Vec<u32> =
                     (0..script.below(4)).map(|_| u32::from(script.byte())).collect();

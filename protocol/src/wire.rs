@@ -91,7 +91,7 @@ pub(crate) enum Holds {
 /// What heads say beyond their digest. Append-only: the order of variants is the wire format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Detail {
-    /// Nothing.
+    /// Nothing: it may be that of anything.
     None,
     /// What has changed since both ends agreed.
     Since {
@@ -109,6 +109,8 @@ pub(crate) enum Detail {
         membership: [u8; 8],
         ranges: Vec<Range>,
     },
+    /// Nothing has changed since both ends agreed: the digest is that of what they agreed on.
+    Unchanged,
 }
 
 /// The sender's durable frontier.
@@ -384,7 +386,7 @@ impl Frame {
 impl Detail {
     fn bounded(&self) -> bool {
         match self {
-            Self::None => true,
+            Self::None | Self::Unchanged => true,
             Self::Since { changed, new, .. } => {
                 changed.len() + new.len() <= limits::HEADS_PER_FRAME_MAX
                     && changed.is_sorted_by(|a, b| a.number < b.number)

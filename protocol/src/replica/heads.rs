@@ -145,9 +145,11 @@ impl Replica {
         }
         let mut heard = Heard::default();
         match &frame.detail {
-            Detail::None => heard.base(space, shared, &frame.digest, now),
+            Detail::None => heard.base(space, shared, &frame.digest, false, now),
+            Detail::Unchanged => heard.base(space, shared, &frame.digest, true, now),
             Detail::Since { base, membership, changed, new } => {
                 heard.since(space, shared, base, *membership, (changed, new), now);
+                heard.agree(shared);
             }
             Detail::Ranges { membership, ranges } => {
                 heard.ranges(space, shared, *membership, ranges, now);
@@ -220,9 +222,9 @@ impl Replica {
 fn agree_on_base(shared: &mut Shared, frame: &Heads) {
     let Some(ours) = &shared.base else { return };
     let same = match &frame.detail {
-        Detail::None => frame.digest == combined(&shared.key, &ours.root, &ours.members),
+        Detail::Unchanged => frame.digest == combined(&shared.key, &ours.root, &ours.members),
         Detail::Since { base, .. } => *base == base_digest(&shared.key, &ours.root),
-        Detail::Ranges { .. } => false,
+        Detail::None | Detail::Ranges { .. } => false,
     };
     if same {
         shared.numbers.agree(ours);
@@ -244,13 +246,31 @@ struct Heard {
 }
 
 impl Heard {
-    /// Takes in a digest alone: it may be that of what both ends last agreed on.
-    fn base(&mut self, space: &Space, shared: &mut Shared, digest: &[u8; 8], now: Time) {
+    /// Takes in a digest alone: it may be that of what both ends last agreed on, whether the peer remembers that or not.
+    fn base(
+        &mut self,
+        space: &Space,
+        shared: &mut Shared,
+        digest: &[u8; 8],
+        remembered: bool,
+        now: Time,
+    ) {
         if let Some(base) = &shared.base
             && *digest == combined(&shared.key, &base.root, &base.members)
         {
             let digest = base_digest(&shared.key, &base.root);
             self.since(space, shared, &digest, None, (&[], &[]), now);
+            if remembered {
+                self.agree(shared);
+            }
+        }
+    }
+
+    /// Numbers logs after the base that the peer has shown to remember, if what it said was understood.
+    fn agree(&self, shared: &mut Shared) {
+        if let Some(base) = shared.base.as_ref().filter(|_| self.understood) {
+            shared.numbers.agree(base);
+            shared.agreed = true;
         }
     }
 
@@ -266,8 +286,6 @@ impl Heard {
     ) {
         let Some(ours) = shared.base.take() else { return };
         if *base == base_digest(&shared.key, &ours.root) || planted::is(Bug::BaseUnchecked) {
-            shared.numbers.agree(&ours);
-            shared.agreed = true;
             let theirs =
                 membership.unwrap_or_else(|| membership_digest(&shared.key, &ours.members));
             let here = membership_digest(&shared.key, &space.membership.digest());
@@ -393,7 +411,7 @@ fn since(space: &Space, shared: &Shared) -> Option<Detail> {
     let members = space.membership.digest();
     let same = members == base.members;
     if same && changed.is_empty() && new.is_empty() {
-        return Some(Detail::None);
+        return Some(Detail::Unchanged);
     }
     let membership = (!same).then(|| membership_digest(&shared.key, &members));
     Some(Detail::Since { base: base_digest(&shared.key, &base.root), membership, changed, new })

@@ -25,6 +25,7 @@ fn one_of_each() -> Vec<(&'static str, Frame)> {
         ("010211", Frame::Claims(Claims { claims: vec![Claim([2; 16])] })),
         ("010306", Frame::Operations(Operations { tag, ops: vec![Bytes(vec![1, 2, 3])] })),
         ("01040a", heads(Detail::None)),
+        ("01040a", heads(Detail::Unchanged)),
         ("01042d", heads(since)),
         ("010459", heads(ranges)),
         (

@@ -25,7 +25,6 @@ fn one_of_each() -> Vec<(&'static str, Frame)> {
         ("010211", Frame::Claims(Claims { claims: vec![Claim([2; 16])] })),
         ("010306", Frame::Operations(Operations { tag, ops: vec![Bytes(vec![1, 2, 3])] })),
         ("01040a", heads(Detail::None)),
-        ("01040a", heads(Detail::Unchanged)),
         ("01042d", heads(since)),
         ("010459", heads(ranges)),
         (
@@ -45,6 +44,7 @@ fn one_of_each() -> Vec<(&'static str, Frame)> {
         ),
         ("011302", Frame::History(History { tag, wants: Vec::new() })),
         ("010a74", Frame::Next(Next { tag, number: 3, low: 255, ciphertext, signature })),
+        ("01040a", heads(Detail::Unchanged)),
     ]
 }
 

@@ -62,21 +62,32 @@ pub(super) fn outcome(rules: &Rules<'_>, last: &Evaluation) -> Roster {
     roster
 }
 
-/// Devices on whose entry, which does not count, somebody has built whom something that counts let in.
+/// Devices that nothing which counts lets write, but something on which a device has built that is in, or was: it may
+/// have counted there.
 fn void(rules: &Rules<'_>, last: &Evaluation, roster: &Roster) -> BTreeSet<DeviceId> {
-    let enters = |place: &&usize| !is(&last.counts, **place) && rules.node(**place).op.enters();
-    let entered = rules.order.iter().filter(enters).filter_map(|place| {
-        let device = rules.node(*place).op.card()?.device;
-        let built = |by: &usize| {
-            let node = rules.node(*by);
-            node.op.author != device
-                && roster.devices.contains_key(&node.op.author)
-                && node.past.contains(*place)
+    let mut void = BTreeSet::new();
+    let voided = rules.order.iter().enumerate().filter(|(_, place)| !is(&last.counts, **place));
+    for (at, place) in voided {
+        let op = &rules.node(*place).op;
+        let devices: Vec<DeviceId> = match &op.body {
+            OpBody::Join { card, .. } | OpBody::AddDevice { card } => vec![card.device],
+            OpBody::SetRole { member, role, .. } | OpBody::AddMember { member, role, .. }
+                if *role >= Role::Write =>
+            {
+                let of = |known: &&Device| known.card.member == *member;
+                roster.devices.values().filter(of).map(|known| known.card.device).collect()
+            }
+            _ => continue,
         };
-        let known = roster.devices.contains_key(&device);
-        (!known && rules.order.iter().any(built)).then_some(device)
-    });
-    entered.collect()
+        let writes = |device: &DeviceId| roster.devices.get(device).is_some_and(|it| it.writes);
+        let built = |device: DeviceId| {
+            let by = rules.order.iter().skip(at).map(|by| rules.node(*by));
+            by.filter(|by| by.op.author != device && by.past.contains(*place))
+                .any(|by| roster.devices.contains_key(&by.op.author))
+        };
+        void.extend(devices.into_iter().filter(|it| !writes(it) && built(*it)));
+    }
+    void
 }
 
 /// Whether a checkpoint stands: some operation knows that every device which was an admin's by then knows of it. Who

@@ -438,6 +438,7 @@ impl Space {
         if self.logs.get(&run.log()).is_some_and(|log| log.bound != Limit::Free) || run.first() == 1
         {
             // What was built on it may have waited for it, though nothing of it counts.
+            visible.extend(self.apply_ready(turn));
             visible.extend(self.audit(turn));
         }
         Ok(Some(Ingested { run, visible, history: false }))

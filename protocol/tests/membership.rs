@@ -280,3 +280,45 @@ fn a_fork_is_proven_to_everybody_and_the_log_ends_there() {
         assert_eq!(mesh.digest(n, space), mesh.digest(0, space));
     }
 }
+
+/// Two come by one ticket, each to another member; one of them is not in as soon as those meet. What it wrote until then
+/// counts nowhere, and keeps nobody waiting who has built on it, or never met it.
+#[test]
+fn what_somebody_wrote_that_turns_out_not_to_be_in_keeps_nobody_waiting() {
+    let (mut mesh, space) = members(4);
+    let member = mesh.member(1);
+    mesh.connect(0, 1);
+    mesh.govern(0, space, Governance::SetRole { member, role: Role::Admin }).unwrap();
+    let ticket = mesh.invite(0, space, 1);
+    mesh.settle();
+    mesh.disconnect(0, 1);
+    let guests: Vec<usize> = (0..2).map(|_| mesh.add_device()).collect();
+    for (guest, (host, other)) in guests.iter().copied().zip([(0, 2), (1, 3)]) {
+        mesh.join(guest, &ticket);
+        mesh.connect(host, guest);
+        mesh.set(guest, space, &format!("by guest {guest}"), "x");
+        mesh.set(host, space, &format!("after guest {guest}"), "y");
+        mesh.connect(host, other);
+        mesh.set(other, space, &format!("later {other}"), "z");
+        mesh.disconnect(host, guest);
+        mesh.disconnect(host, other);
+    }
+    mesh.connect(0, 1);
+    mesh.pass_ms(30_000);
+    mesh.connect(2, 0);
+    mesh.connect(3, 1);
+    mesh.pass_ms(30_000);
+    let shown =
+        |mesh: &mut Mesh, n: usize, guest: usize| mesh.get(n, space, &format!("by guest {guest}"));
+    let void: Vec<usize> =
+        guests.iter().copied().filter(|guest| shown(&mut mesh, 0, *guest).is_none()).collect();
+    assert_eq!(void.len(), 1, "one of the two is in");
+    for n in 0..4 {
+        assert_eq!(mesh.waiting(n, space), 0, "device {n} waits");
+        assert_eq!(mesh.digest(n, space), mesh.digest(0, space), "device {n}");
+        assert_eq!(shown(&mut mesh, n, void[0]), None);
+        for guest in &guests {
+            assert_eq!(mesh.get(n, space, &format!("after guest {guest}")), Some(Value::from("y")));
+        }
+    }
+}

@@ -399,8 +399,7 @@ impl World {
         }
     }
 
-    /// A device goes on with the copy of its disk that was put away, or else as a new device. No device goes back twice:
-    /// a log with three branches is more than the protocol settles (`docs/simulations.md`).
+    /// A device goes on with the copy of its disk that was put away, or else as a new device. No device goes back twice.
     pub(super) fn replace_disk(&mut self, n: usize) {
         let backup = self.devices[n].backup.clone().filter(|_| !self.devices[n].restored);
         self.promises.forget(n, backup.as_ref().map_or(0, |(_, asked)| *asked));

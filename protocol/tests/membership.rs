@@ -322,3 +322,27 @@ fn what_somebody_wrote_that_turns_out_not_to_be_in_keeps_nobody_waiting() {
         }
     }
 }
+
+/// More newcomers than are heard in parts at a time have met each other before they meet a member.
+#[test]
+fn newcomers_that_met_each_other_first_are_all_let_in() {
+    let mut mesh = Mesh::new(8);
+    let space = mesh.create(0, "work");
+    let ticket = mesh.invite(0, space, 8);
+    for n in 1..8 {
+        mesh.join(n, &ticket);
+        for other in 1..n {
+            mesh.connect(other, n);
+        }
+    }
+    mesh.pass_ms(30_000);
+    for n in 1..8 {
+        mesh.connect(0, n);
+    }
+    mesh.pass_ms(30_000);
+    for n in 1..8 {
+        assert!(mesh.devices[n].replica.space(space).unwrap().ready, "device {n} waits");
+    }
+    mesh.set(7, space, "hello", "x");
+    mesh.assert_converged(space);
+}

@@ -125,17 +125,18 @@ impl Replica {
         let space = self.spaces.get(&id)?;
         let session = self.sessions.get_mut(&link)?;
         let (peer, shared) = (session.peer, session.shared.get_mut(&id)?);
-        if shared.hearsay.is_none() && room >= limits::HEARSAY_LINKS_MAX {
-            return None;
-        }
-        let told = shared.hearsay.get_or_insert_with(|| Box::new(space.membership.clone()));
+        let kept = shared.hearsay.take();
+        let keeps = kept.is_some() || room < limits::HEARSAY_LINKS_MAX;
+        let mut told = kept.unwrap_or_else(|| Box::new(space.membership.clone()));
         told.insert(id, ops);
         let mut anchors: BTreeSet<DeviceId> = space.membership.roster().devices_in().collect();
         anchors.extend(told.founder());
-        if !told.is_let_in(peer, &anchors) {
-            return None;
+        if told.is_let_in(peer, &anchors) {
+            return Some(told.in_order().cloned().collect());
         }
-        shared.hearsay.take().map(|told| told.in_order().cloned().collect())
+        // Of others who wait as well there may be so many that what comes in parts finds no room.
+        shared.hearsay = keeps.then_some(told);
+        None
     }
 
     /// Tells the other members, lets newcomers in, starts syncing where that has become possible.

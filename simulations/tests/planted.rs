@@ -23,7 +23,7 @@ const QUICK: [&str; 15] = [
     "AddsOfOthersLost",
 ];
 /// Most seeds for one.
-const SEEDS_MAX: u64 = 60;
+const SEEDS_MAX: u64 = 100;
 
 /// The choice of a mistake is one for the process, so they come one after the other, in one test.
 #[test]

@@ -80,8 +80,8 @@ pub(crate) struct Roster {
     pub members: BTreeMap<MemberId, Member>,
     /// Every device that was ever let in.
     pub devices: BTreeMap<DeviceId, Device>,
-    /// Devices that somebody let in by what does not count any more: what they wrote counts nowhere, but others may
-    /// have built on it.
+    /// Devices that somebody let in, or let write, by what does not count: what they wrote counts only if it is adopted,
+    /// but others may have built on it.
     pub void: BTreeSet<DeviceId>,
     pub invites: BTreeMap<OpId, Invite>,
     pub epochs: BTreeMap<EpochId, Epoch>,

@@ -2,7 +2,8 @@
 //!
 //! What lies beyond the bound of a log is kept, passed on and shown as quarantined, but not applied. When a bound
 //! falls below what has been applied, the objects are built anew from the entries that count. Of a forked log
-//! nothing beyond the fork is told to anybody. Deliberately not here: the rules that set bounds.
+//! nothing beyond the fork is told to anybody, unless a checkpoint has settled one branch: then all go over to that.
+//! Deliberately not here: the rules that set bounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 

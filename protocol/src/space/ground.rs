@@ -1,7 +1,7 @@
 //! What the objects begin with where entries are missing, or are not to be read: the *ground*, the contents of a
 //! snapshot kept in the store; and when another is wanted. Building objects anew starts from it, and can be undone.
 //!
-//! Invariant: a space that stands on ground has its rows. Deliberately not here: where it comes from.
+//! Invariant: a space that stands on ground has its rows, unless they are known to be wrong and another is wanted. Deliberately not here: where it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
 

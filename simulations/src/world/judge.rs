@@ -75,7 +75,7 @@ impl World {
     }
 
     /// Whether an entry went with a disk that was the only one to have it, after a snapshot had told somebody of it: who
-    /// was not told cannot come by it any more, and waits, unless an admin makes a checkpoint.
+    /// was not told cannot come by it any more, and waits.
     fn lost(&self, space: SpaceId) -> bool {
         let disks = self.rotted.is_some() || self.devices.iter().any(|device| device.restored);
         disks && self.gaps(space).any(|(_, log, gap)| self.holder(space, log, gap).is_none())
